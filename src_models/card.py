@@ -1,0 +1,211 @@
+"""What is known of a trained model: the JSON beside its weights. Wakes no torch."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from src_models.errors import InputError
+
+BUNDLED = Path(__file__).parent / "bundled"
+CARD_FILE = "card.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+class Record(BaseModel):
+    """A frozen record that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+R = TypeVar("R", bound=Record)
+
+
+def parse(kind: type[R], values: dict[str, Any], where: str) -> R:
+    """Validate `values`; say what is wrong in one line.
+
+    Raises
+    ------
+    InputError
+        Naming `where`, the key and, for a wrong key, the one that was meant.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_first_fault(kind, error)}") from None
+
+
+def _first_fault(kind: type[Record], error: ValidationError) -> str:
+    fault = error.errors()[0]
+    path = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] != "extra_forbidden":
+        return f"{path}: {fault['msg']}, got {fault.get('input')!r}"[:300]
+    *parents, wrong = (str(part) for part in fault["loc"])
+    known = _fields(kind, parents)
+    near = get_close_matches(wrong, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    return f"no key {path!r}; {hint}"
+
+
+def _fields(kind: type[BaseModel], parents: list[str]) -> list[str]:
+    for part in parents:
+        field = kind.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type):
+            return []
+        kind = field.annotation
+    return list(kind.model_fields)
+
+
+class Intensity(Record):
+    """How grey values become the net's input; per channel.
+
+    "zscore": (x − mean) / sd over all voxels.
+    "foreground-zscore": the same with mean and sd over the voxels above a tenth of the
+    99th percentile of the brightest channel: leaves out the black surround of a fundus
+    photograph.
+    "window": clip to (low, high), then scale to [−1, 1]; for CT.
+    """
+
+    kind: Literal["zscore", "foreground-zscore", "window"]
+    window: tuple[float, float] | None = None
+
+
+class NetSpec(Record):
+    """Which net: the arguments of `create_model`."""
+
+    system: str
+    preset: str = "compact"
+    ndim: Literal[2, 3]
+    in_channels: int = Field(ge=1)
+    classes: int = Field(ge=2)
+
+
+class LabelRow(Record):
+    """A structure: value ≥ 1, name, colour as 0..1 RGB."""
+
+    value: int = Field(ge=1)
+    name: str
+    color: tuple[float, float, float]
+
+
+class DataInfo(Record):
+    """What a model was trained on. Case names are the set's public ids."""
+
+    name: str
+    licence: str
+    credit: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    locked: tuple[str, ...]
+
+
+class LabelScores(Record):
+    """Mean and standard deviation over cases; distances in the card's unit."""
+
+    name: str
+    dice: float
+    dice_sd: float
+    hd95: float
+    assd: float
+    nsd: float
+
+
+class Scores(Record):
+    """How a model did on one side of the split."""
+
+    cases: int
+    mean_dice: float
+    tolerance: float
+    labels: tuple[LabelScores, ...]
+
+
+class TrainedCard(Record):
+    """A trained model.
+
+    Attributes
+    ----------
+    spacing : (z, y, x) or (y, x) in mm, or None
+        What images are resampled to; None: pixels are taken as they are.
+    orientation : str
+        Letters that x, y, z must run to before the net sees a volume; "" for 2D.
+    patch : tuple of int
+        Window of the inference.
+    mirror_axes : tuple of int
+        Spatial axes over which mirrored predictions may be averaged.
+    """
+
+    schema_version: Literal[1] = 1
+    name: str
+    title: str
+    task: str
+    wants: str
+    use: str = "Research use, not a diagnosis."
+    paper: str
+    reference: str
+    net: NetSpec
+    labels: tuple[LabelRow, ...]
+    modalities: tuple[str, ...]
+    spacing: tuple[float, ...] | None
+    orientation: str
+    intensity: Intensity
+    patch: tuple[int, ...]
+    mirror_axes: tuple[int, ...]
+    data: DataInfo
+    validation: Scores
+    locked: Scores
+    precision: Literal["float32", "float16"]
+    sha256: str
+    versions: dict[str, str]
+    recipe: dict[str, Any]
+
+    @property
+    def needs_colour(self) -> bool:
+        return self.net.in_channels in (3, 4) and self.net.ndim == 2
+
+
+def read_card(folder: Path) -> TrainedCard:
+    """The card in a model's folder.
+
+    Raises
+    ------
+    InputError
+        If it is missing or does not validate.
+    """
+    path = folder / CARD_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{folder}: no readable {CARD_FILE} ({error.strerror}); a model is a folder "
+            f"with {CARD_FILE} and {WEIGHTS_FILE}"
+        ) from None
+    try:
+        return TrainedCard.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_fault(TrainedCard, error)}") from None
+
+
+def bundled() -> dict[str, Path]:
+    """Name → folder of the models that come with the package."""
+    return {path.parent.name: path.parent for path in sorted(BUNDLED.glob("*/card.json"))}
+
+
+def find_model(name: str) -> Path:
+    """The folder of a bundled model by its name, or of any model by its path.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message names those there are.
+    """
+    known = bundled()
+    if name in known:
+        return known[name]
+    if Path(name).is_dir():
+        return Path(name)
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    raise InputError(f"no model {name!r}; {hint} (or give a model's folder)")

@@ -1,0 +1,124 @@
+"""A recipe: all that makes a trained model, in one small TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from src_models.card import Intensity, LabelRow, NetSpec, Record, parse
+from src_models.errors import InputError
+
+
+class About(Record):
+    """Words for the person who chooses the model."""
+
+    title: str
+    task: str
+    wants: str
+    modalities: tuple[str, ...]
+
+
+class DataSpec(Record):
+    """Where cases are, below the data folder, and how they are split.
+
+    `group` is a regular expression on the case's name; its first group (patient, child)
+    is what the split keeps together. `values` maps values in the label files to labels.
+    """
+
+    folder: str
+    images: str
+    labels: str
+    group: str = "(.*)"
+    values: dict[str, int] = {}
+    name: str
+    licence: str
+    credit: str
+    salt: str = "segreview"
+    validation: float = Field(gt=0, lt=0.5)
+    locked: float = Field(gt=0, lt=0.5)
+
+
+class Patches(Record):
+    """What one training step sees."""
+
+    size: tuple[int, ...]
+    batch: int = Field(ge=1)
+    foreground: float = Field(default=0.5, ge=0, le=1)
+
+
+class Augment(Record):
+    """Random changes; each 0 or empty is off. Angles in degrees, shares in 0..1."""
+
+    mirror_axes: tuple[int, ...] = ()
+    rotate: float = Field(default=15, ge=0)
+    scale: float = Field(default=0.15, ge=0, lt=1)
+    elastic: float = Field(default=0, ge=0)
+    gamma: float = Field(default=0.3, ge=0, lt=1)
+    brightness: float = Field(default=0.2, ge=0)
+    noise: float = Field(default=0.1, ge=0)
+    blur: float = Field(default=1.0, ge=0)
+    low_resolution: float = Field(default=0.5, ge=0, lt=1)
+
+
+class Schedule(Record):
+    """How long, how fast, in which precision."""
+
+    loss: str = "dice + ce"
+    epochs: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    warmup: int = Field(default=100, ge=0)
+    ema: float = Field(default=0.99, ge=0, lt=1)
+    clip: float = Field(default=1.0, gt=0)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    seed: int = 0
+
+
+class Recipe(Record):
+    """A validated recipe. `labels` lists the structures; background is not listed."""
+
+    name: str
+    about: About
+    data: DataSpec
+    net: NetSpec
+    labels: tuple[LabelRow, ...]
+    intensity: Intensity
+    spacing: tuple[float, ...] | None = None
+    orientation: str = ""
+    tolerance: float = Field(default=2.0, gt=0)
+    patches: Patches
+    augment: Augment = Augment()
+    train: Schedule
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and validate.
+
+    Raises
+    ------
+    InputError
+        If the file is not TOML, a key is unknown (it says which was meant), or values
+        do not fit each other.
+    """
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file ({error})") from None
+    recipe = parse(Recipe, values, str(path))
+    ndim = recipe.net.ndim
+    if len(recipe.patches.size) != ndim:
+        raise InputError(f"{path}: patches.size needs {ndim} sides")
+    if recipe.spacing is not None and len(recipe.spacing) != ndim:
+        raise InputError(f"{path}: spacing needs {ndim} values")
+    wanted = list(range(1, recipe.net.classes))
+    if [row.value for row in recipe.labels] != wanted:
+        raise InputError(f"{path}: labels must have the values {wanted}, in that order")
+    if recipe.data.validation + recipe.data.locked >= 0.9:
+        raise InputError(f"{path}: the split leaves too few cases for training")
+    return recipe
