@@ -8,7 +8,7 @@ trap 'rm -rf "$fresh"' EXIT
 torch=$(grep '^torch==' constraints.txt)
 
 .venv/bin/python -m venv "$fresh/venv"
-"$fresh/venv/bin/python" -m pip install --quiet "$torch" ".[dev,samples]"
+"$fresh/venv/bin/python" -m pip install -qq "$torch" ".[dev,samples]"
 "$fresh/venv/bin/python" -m pip check
 scripts/freeze.sh "$fresh/venv/bin/python" >"$fresh/constraints.txt"
 mv "$fresh/constraints.txt" constraints.txt

@@ -52,7 +52,7 @@ environment() {
     fi
     say "installing SegReview and what it needs (some minutes, about 2.5 GB)"
     rm -f .venv/ready
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    .venv/bin/python -m pip install -qq --disable-pip-version-check \
         -c constraints.txt -e ".[dev]"
     fingerprint >.venv/ready
 }

@@ -41,7 +41,10 @@ def augmentation(wish: Augment, ndim: int) -> mt.Compose:
     if wish.low_resolution:
         steps.append(
             mt.RandSimulateLowResolutiond(
-                keys=IMAGE, prob=0.15, zoom_range=(1 - wish.low_resolution, 1.0)
+                keys=IMAGE,
+                prob=0.15,
+                zoom_range=(1 - wish.low_resolution, 1.0),
+                upsample_mode="bilinear" if ndim == 2 else "trilinear",
             )
         )
     if wish.blur:

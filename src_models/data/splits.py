@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from src_models.data.cases import Case
 
 Side = Literal["train", "validation", "locked"]
 
@@ -24,3 +32,35 @@ def side_of(group: str, *, salt: str, validation: float, locked: float) -> Side:
     if at < locked:
         return "locked"
     return "validation" if at < locked + validation else "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Cases by side; groups never straddle."""
+
+    train: tuple[Case, ...]
+    validation: tuple[Case, ...]
+    locked: tuple[Case, ...]
+
+
+def split_cases(
+    cases: Sequence[Case], *, salt: str, validation: float, locked: float
+) -> Split:
+    """Put each case on its group's side.
+
+    Raises
+    ------
+    InputError
+        If a side gets no case.
+    """
+    sides: dict[Side, list[Case]] = {"train": [], "validation": [], "locked": []}
+    for case in cases:
+        side = side_of(case.group, salt=salt, validation=validation, locked=locked)
+        sides[side].append(case)
+    empty = [side for side, held in sides.items() if not held]
+    if empty:
+        raise InputError(
+            f"of {len(cases)} cases none falls on the side {' and '.join(empty)}; give "
+            "more cases or change the shares of the split"
+        )
+    return Split(**{side: tuple(held) for side, held in sides.items()})

@@ -1,0 +1,115 @@
+"""What the session needs of others, and the facts they exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.scan import Scan
+    from src_models.metrics import Report
+    from src_models.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRef:
+    """An open layer: a key that stays when it is renamed, and its name now."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a net can run: torch's name, and the words for the person."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A model, looked at for one scan.
+
+    Attributes
+    ----------
+    reason : str
+        Why it cannot read the scan; "" if it can.
+    note : str
+        What the person should know before running it; may be empty.
+    cost : str
+        What a run takes, e.g. "60 windows"; "" without a scan.
+    about : str
+        What it is for, what it learnt from, what it reaches, its licence.
+    mirrors : bool
+        Whether mirror averaging is offered.
+    """
+
+    name: str
+    title: str
+    kind: str
+    about: str
+    reason: str = ""
+    note: str = ""
+    cost: str = ""
+    mirrors: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What to run, where and how."""
+
+    model: str
+    device: str
+    mirror: bool = False
+    overlap: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """A model's answer, and one line that says what was done."""
+
+    labels: LabelMap
+    said: str
+
+
+class Engine(Protocol):
+    """Models, and what they do with scans."""
+
+    def offers(self, scan: Scan | None) -> tuple[Offer, ...]:
+        """All models; those that fit the scan come first."""
+        ...
+
+    def devices(self) -> tuple[Device, ...]:
+        """The best first."""
+        ...
+
+    def segment(
+        self, scan: Scan, wish: Wish
+    ) -> Generator[Progress, None, Segmentation]: ...
+
+    def score(
+        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+    ) -> Generator[Progress, None, Report]: ...
+
+
+class Shelf(Protocol):
+    """The layers that are open."""
+
+    def images(self) -> tuple[LayerRef, ...]: ...
+
+    def label_layers(self) -> tuple[LayerRef, ...]: ...
+
+    def scan(self, key: str) -> Scan:
+        """Raises InputError if the layer is gone or cannot be read as a scan."""
+        ...
+
+    def label_map(self, key: str) -> LabelMap:
+        """Raises InputError if the layer is gone."""
+        ...
+
+    def show(self, labels: LabelMap, beside: str) -> LayerRef:
+        """Add a new Labels layer, placed as the layer `beside`."""
+        ...

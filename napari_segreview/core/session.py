@@ -1,0 +1,257 @@
+"""The one object that changes. No Qt, no napari, no torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from psygnal import Signal
+
+from napari_segreview.core.jobs import Job
+from napari_segreview.core.protocols import Segmentation, Wish
+from napari_segreview.core.state import JobKind, Running, State, view
+from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_segreview.core.protocols import Engine, LayerRef, Shelf
+    from src_models.metrics import Report
+    from src_models.progress import Progress
+
+Submit = Callable[[Job[Any]], None]
+
+
+class Session:
+    """What the user is doing, and the verbs that change it.
+
+    Widgets call verbs and listen to `changed`; they hold no truth of their own.
+
+    Parameters
+    ----------
+    engine, shelf : Engine, Shelf
+        Models; open layers.
+    submit : callable
+        Runs a job: on a thread in the window, at once in a test.
+    thread : {"main", None}
+        Where answers are taken: the main thread in the window.
+    clock : callable
+        Seconds, monotonic.
+    """
+
+    changed = Signal(object, object)  # old State, new State
+
+    def __init__(
+        self,
+        engine: Engine,
+        shelf: Shelf,
+        submit: Submit,
+        *,
+        thread: Literal["main"] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine, self._shelf, self._submit = engine, shelf, submit
+        self._thread: Any = thread
+        self._clock = clock
+        self._job: Job[Any] | None = None
+        devices = engine.devices()
+        self._state = State(
+            offers=engine.offers(None), devices=devices, device=devices[0].key
+        )
+        self.layers_changed()
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    # ── what the user chooses ──────────────────────────────────────────────────
+
+    def layers_changed(self) -> None:
+        """Layers came, went, or were renamed: keep the choices that still stand."""
+        images, labels = self._shelf.images(), self._shelf.label_layers()
+        state = replace(self._state, images=images, labels=labels)
+        keys = [ref.key for ref in labels]
+        prediction = state.prediction if state.prediction in keys else ""
+        reference = state.reference if state.reference in keys else ""
+        left = [key for key in keys if key not in (prediction, reference)]
+        reference = reference or (left.pop(0) if left else "")
+        prediction = prediction or (left.pop() if left else "")
+        pair = (prediction, reference)
+        if pair != (state.prediction, state.reference):
+            state = replace(state, report=None)
+        self._become(replace(state, prediction=prediction, reference=reference))
+        if state.scan_key not in [ref.key for ref in images]:
+            self.choose_scan(images[-1].key if images else "")
+
+    def choose_scan(self, key: str) -> None:
+        """Take up an image layer; "" takes up none. Models are looked at for it."""
+        state = replace(self._state, scan_key=key, scan=None, scan_fault="")
+        if key:
+            try:
+                state = replace(state, scan=self._shelf.scan(key))
+            except InputError as error:
+                state = replace(state, scan_fault=str(error))
+        offers = self._engine.offers(state.scan)
+        chosen = next((one for one in offers if one.name == state.model), None)
+        fitting = [one for one in offers if not one.reason]
+        if state.scan is not None and fitting and (chosen is None or chosen.reason):
+            state = replace(state, model=fitting[0].name)
+        self._become(replace(state, offers=offers))
+
+    def choose_model(self, name: str) -> None:
+        self._become(replace(self._state, model=name))
+
+    def choose_device(self, key: str) -> None:
+        self._become(replace(self._state, device=key))
+
+    def choose_mirror(self, wanted: bool) -> None:
+        self._become(replace(self._state, mirror=wanted))
+
+    def choose_pair(self, prediction: str, reference: str) -> None:
+        self._become(
+            replace(
+                self._state, prediction=prediction, reference=reference, report=None
+            )
+        )
+
+    def choose_tolerance(self, tolerance: float) -> None:
+        """The distance, in mm or px, up to which surfaces count as the same."""
+        self._become(replace(self._state, tolerance=tolerance, report=None))
+
+    # ── long work, one at a time ───────────────────────────────────────────────
+
+    def segment(self) -> None:
+        """Run the chosen model on the chosen scan; its labels become a new layer."""
+        state, shown = self._state, view(self._state)
+        if not shown.may_segment or state.scan is None or shown.offer is None:
+            return
+        wish = Wish(
+            model=state.model,
+            device=state.device,
+            mirror=state.mirror and shown.may_mirror,
+        )
+        key = state.scan_key
+
+        def then(answer: Segmentation) -> None:
+            ref = self._shelf.show(answer.labels, key)
+            self._settle(said=answer.said)
+            self._take_as_prediction(ref)
+
+        self._start(
+            "segment", state.scan.name, self._engine.segment(state.scan, wish), then
+        )
+
+    def compare(self) -> None:
+        """Score the prediction against the reference."""
+        state = self._state
+        if not view(state).may_compare:
+            return
+        try:
+            prediction = self._shelf.label_map(state.prediction)
+            reference = self._shelf.label_map(state.reference)
+        except InputError as error:
+            self._settle(fault=str(error))
+            return
+        pair = (state.prediction, state.reference, state.tolerance)
+
+        def then(report: Report) -> None:
+            now = self._state
+            if (now.prediction, now.reference, now.tolerance) != pair:
+                self._settle(said="The choice changed meanwhile: press Compare again.")
+                return
+            self._settle(said=f"Compared {prediction.name} with {reference.name}.")
+            self._become(replace(self._state, report=report))
+
+        self._start(
+            "compare",
+            prediction.name,
+            self._engine.score(prediction, reference, state.tolerance),
+            then,
+        )
+
+    def cancel(self) -> None:
+        """Stop the job under way after its present step."""
+        if self._job is not None and self._state.running is not None:
+            self._job.cancel()
+            self._become(
+                replace(
+                    self._state, running=replace(self._state.running, stopping=True)
+                )
+            )
+
+    def report_fault(self, message: str) -> None:
+        """Say what went wrong outside a job."""
+        self._settle(fault=message)
+
+    # ── answers ────────────────────────────────────────────────────────────────
+
+    def _start(
+        self,
+        kind: JobKind,
+        what: str,
+        steps: Generator[Progress, None, Any],
+        then: Callable[[Any], None],
+    ) -> None:
+        job = self._job = Job(steps)
+        now = self._clock()
+        self._become(
+            replace(
+                self._state,
+                running=Running(kind=kind, what=what, started=now, now=now),
+                said="",
+                fault="",
+            )
+        )
+        connect: dict[str, Any] = {"thread": self._thread, "weak": False}
+        job.progressed.connect(self._progressed, **connect)
+        job.finished.connect(then, **connect)
+        job.cancelled.connect(lambda: self._settle(said="Stopped."), **connect)
+        job.failed.connect(self._failed, **connect)
+        self._submit(job)
+
+    def _progressed(self, progress: Progress) -> None:
+        running = self._state.running
+        if running is None or running.stopping:
+            return
+        self._become(
+            replace(
+                self._state,
+                running=replace(
+                    running,
+                    now=self._clock(),
+                    done=progress.done,
+                    total=progress.total,
+                    note=progress.note,
+                ),
+            )
+        )
+
+    def _failed(self, error: Exception) -> None:
+        self._settle(fault=_in_one_line(error))
+
+    def _settle(self, *, said: str = "", fault: str = "") -> None:
+        self._job = None
+        self._become(replace(self._state, running=None, said=said, fault=fault))
+
+    def _take_as_prediction(self, ref: LayerRef) -> None:
+        """Offer the new labels for comparison."""
+        reference = self._state.reference
+        if reference == ref.key:
+            others = [one.key for one in self._state.labels if one.key != ref.key]
+            reference = others[0] if others else ""
+        self.choose_pair(ref.key, reference)
+
+    def _become(self, new: State) -> None:
+        old, self._state = self._state, new
+        if new != old:
+            self.changed.emit(old, new)
+
+
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, (InputError, OSError)):
+        return str(error)
+    return (
+        f"Something went wrong in the program ({type(error).__name__}: "
+        f"{str(error).splitlines()[0] if str(error) else 'no message'}). "
+        "Nothing was changed; the log has the details."
+    )

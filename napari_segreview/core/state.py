@@ -1,0 +1,136 @@
+"""All that the window shows, as one frozen fact, and how it is worked out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from napari_segreview.core.protocols import Device, LayerRef, Offer
+    from napari_segreview.core.scan import Scan
+    from src_models.metrics import Report
+
+JobKind = Literal["segment", "compare"]
+DOING = {"segment": "Segmenting", "compare": "Comparing"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The job under way. Times in seconds of the monotonic clock."""
+
+    kind: JobKind
+    what: str
+    started: float
+    now: float
+    done: int = 0
+    total: int = 0
+    note: str = ""
+    stopping: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What the user chose, and what is so."""
+
+    images: tuple[LayerRef, ...] = ()
+    labels: tuple[LayerRef, ...] = ()
+    scan_key: str = ""
+    scan: Scan | None = None
+    scan_fault: str = ""
+    offers: tuple[Offer, ...] = ()
+    model: str = ""
+    devices: tuple[Device, ...] = ()
+    device: str = ""
+    mirror: bool = False
+    prediction: str = ""
+    reference: str = ""
+    tolerance: float = 2.0
+    report: Report | None = None
+    running: Running | None = None
+    said: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the widgets show, worked out from `State` alone."""
+
+    facts: str
+    warnings: tuple[str, ...]
+    offer: Offer | None
+    may_segment: bool
+    why_not_segment: str
+    may_mirror: bool
+    may_compare: bool
+    why_not_compare: str
+    busy: bool
+    may_cancel: bool
+    fraction: float | None
+    status: str
+    is_fault: bool
+
+
+def view(state: State) -> View:
+    """Pure: the same state gives the same view."""
+    offer = next((one for one in state.offers if one.name == state.model), None)
+    busy = state.running is not None
+    no_segment = _why_not_segment(state, offer)
+    no_compare = _why_not_compare(state)
+    fraction, status = _progress(state)
+    return View(
+        facts=state.scan.facts() if state.scan else state.scan_fault,
+        warnings=state.scan.warnings if state.scan else (),
+        offer=offer,
+        may_segment=not no_segment and not busy,
+        why_not_segment=no_segment,
+        may_mirror=offer is not None and offer.mirrors,
+        may_compare=not no_compare and not busy,
+        why_not_compare=no_compare,
+        busy=busy,
+        may_cancel=state.running is not None and not state.running.stopping,
+        fraction=fraction,
+        status=status,
+        is_fault=bool(state.fault) and not busy,
+    )
+
+
+def _why_not_segment(state: State, offer: Offer | None) -> str:
+    if state.scan is None:
+        return state.scan_fault or "Open a scan first."
+    if offer is None:
+        return "Choose a model."
+    return offer.reason
+
+
+def _why_not_compare(state: State) -> str:
+    if len(state.labels) < 2:
+        return "Two Labels layers are needed: the prediction and the reference."
+    if not state.prediction or not state.reference:
+        return "Choose a prediction and a reference."
+    if state.prediction == state.reference:
+        return "Choose two different Labels layers."
+    return ""
+
+
+def _progress(state: State) -> tuple[float | None, str]:
+    """(share done, None if unknown; the line below the panels)."""
+    job = state.running
+    if job is None:
+        return None, state.fault or state.said
+    doing = f"{DOING[job.kind]} {job.what}"
+    if job.stopping:
+        return None, f"{doing}: stopping…"
+    if not job.total or not job.done:
+        return None, f"{doing}…"
+    left = (job.now - job.started) / job.done * (job.total - job.done)
+    return job.done / job.total, f"{doing}: {job.note}, {in_words(left)} left"
+
+
+def in_words(seconds: float) -> str:
+    """A duration at the precision a person needs: "8 s", "2 min 10 s", "1 h 5 min"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,28 @@
+"""How far long work has come."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` equal steps; `note` says in words which one."""
+
+    done: int
+    total: int
+    note: str = ""
+
+
+def drain(steps: Generator[Any, None, T]) -> T:
+    """Run long work to its end; returns what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result

@@ -1,0 +1,93 @@
+"""A run on disk: tensors as safetensors, the rest as JSON. Nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from src_models.errors import InputError
+from src_models.weights import save_tensors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor, nn
+
+PARTS = ("net", "ema")
+
+
+def save(
+    folder: Path,
+    *,
+    net: nn.Module,
+    ema: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    facts: dict[str, Any],
+) -> None:
+    """Write the state after an epoch; the earlier one stays until this one is whole.
+
+    `facts` (JSON) names the tensor file, so that the two can never be of different epochs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, Tensor] = {}
+    for part, module in zip(PARTS, (net, ema), strict=True):
+        tensors |= {f"{part}/{k}": v for k, v in module.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{k}": v for k, v in state.items()}
+    name = f"state-{facts['epoch']}.safetensors"
+    save_tensors(tensors, folder / name)
+    fresh = folder / "state.json.new"
+    fresh.write_text(json.dumps({**facts, "tensors": name}), encoding="utf-8")
+    os.replace(fresh, folder / "state.json")
+    for old in folder.glob("state-*.safetensors"):
+        if old.name != name:
+            old.unlink()
+
+
+def load(
+    folder: Path,
+    *,
+    net: nn.Module,
+    ema: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> dict[str, Any] | None:
+    """Put the saved state back; returns its facts, None if there is none.
+
+    Raises
+    ------
+    InputError
+        If the files are damaged or of another net.
+    """
+    path = folder / "state.json"
+    if not path.is_file():
+        return None
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        tensors = load_file(folder / facts["tensors"])
+        for part, module in zip(PARTS, (net, ema), strict=True):
+            module.load_state_dict(_below(tensors, part))
+    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{folder}: the interrupted run cannot be resumed ({_line(error)}); delete the "
+            "folder to start again"
+        ) from None
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in _below(tensors, "optimizer").items():
+        index, _, name = key.partition("/")
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return facts
+
+
+def _below(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    head = part + "/"
+    return {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
