@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import permutations
 from typing import Literal
 
 import numpy as np
@@ -104,9 +105,12 @@ class Grid:
         if self.ndim != 3:
             return ""
         axes = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
-        nearest = np.abs(axes).argmax(axis=0)
+        rows = max(
+            permutations(range(3)),
+            key=lambda rows: sum(abs(axes[row, col]) for col, row in enumerate(rows)),
+        )
         return "".join(
-            LETTERS[row][int(axes[row, col] > 0)] for col, row in enumerate(nearest)
+            LETTERS[row][int(axes[row, col] > 0)] for col, row in enumerate(rows)
         )
 
     def to_world(self, index: npt.ArrayLike) -> npt.NDArray[np.float64]:

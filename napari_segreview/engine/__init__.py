@@ -1,0 +1,39 @@
+"""A session's wish → a generator over the zoo. Torch wakes when a model runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_segreview.engine.device import devices
+from napari_segreview.engine.evaluate import compare
+from napari_segreview.engine.offers import offers
+from napari_segreview.engine.predict import segment
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.protocols import Device, Offer, Segmentation, Wish
+    from napari_segreview.core.scan import Scan
+    from src_models.metrics import Report
+    from src_models.progress import Progress
+
+
+class LocalEngine:
+    """The bundled models, on this machine."""
+
+    def offers(self, scan: Scan | None) -> tuple[Offer, ...]:
+        return offers(scan)
+
+    def devices(self) -> tuple[Device, ...]:
+        return devices()
+
+    def segment(
+        self, scan: Scan, wish: Wish
+    ) -> Generator[Progress, None, Segmentation]:
+        return segment(scan, wish)
+
+    def score(
+        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+    ) -> Generator[Progress, None, Report]:
+        return compare(prediction, reference, tolerance)

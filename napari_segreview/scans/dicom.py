@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_segreview.scans.dicom_frames import UNREADABLE, Frame, frames_of
-from napari_segreview.scans.dicom_stack import stack
+from napari_segreview.scans.dicom_stack import split, stack
 from napari_segreview.scans.quiet import quiet
 from src_models.errors import InputError
 
@@ -69,22 +69,32 @@ def read(path: Path) -> list[Scan]:
     Raises
     ------
     InputError
-        If there is no image, a slice is missing, or the pixels are damaged.
+        If there is no image, or if of every series a slice is missing or the pixels
+        are damaged. Where some series can be read, a warning tells of the others.
     """
     paths = list(_files(path)) if path.is_dir() else [path]
     objects, skipped = _open(paths, path)
-    notes = _skip_note(skipped)
     if not objects:
         raise InputError(f"wanted DICOM images, found none{_why(skipped)}")
-    scans = []
+    notes = [f"files that were left out: {_list(skipped)}"] if skipped else []
+    scans: list[Scan] = []
+    failed: list[str] = []
     for group, name in _series(objects):
-        header = group[0].header
-        frames = [frame for one in group for frame in one.frames]
         try:
-            scans += stack(frames, header, name, path, notes)
+            scans += _scans(group, name, path)
         except InputError as error:
-            raise InputError(f"{name}: {error}{_why(skipped)}") from error
-    return scans
+            failed.append(f"{name}: {error}")
+    if not scans:
+        raise InputError(f"{'; '.join(failed)}{_why(skipped)}")
+    notes += [f"a series could not be read, {words}" for words in failed]
+    return [replace(scan, warnings=(*notes, *scan.warnings)) for scan in scans]
+
+
+def _scans(group: list[Object], name: str, path: Path) -> list[Scan]:
+    """One Scan for each orientation and size in a series."""
+    frames = [frame for one in group for frame in one.frames]
+    header = group[0].header
+    return [stack(part, header, called, path) for called, part in split(frames, name)]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -151,12 +161,6 @@ def _name(header: Dataset) -> str:
     modality = str(header.get("Modality") or "DICOM")
     number = str(header.get("SeriesNumber") or "")
     return described or f"{modality} {number}".strip()
-
-
-def _skip_note(skipped: Counter[str]) -> tuple[str, ...]:
-    if not skipped:
-        return ()
-    return (f"files that were left out: {_list(skipped)}",)
 
 
 def _why(skipped: Counter[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from napari_segreview.scans.itk import load, simple_itk
@@ -217,6 +218,8 @@ def _decode(header: Dataset) -> Pixels:
     data = pixel_array(header)
     if header.get("PhotometricInterpretation") == "PALETTE COLOR":
         data = apply_color_lut(data, header)
+        if data.dtype == np.uint16 and not (data & 0xFF).any():
+            data = (data >> 8).astype(np.uint8)  # 8-bit colours in the upper byte
     if int(header.get("NumberOfFrames") or 1) == 1:
         data = data[None]
     return data.astype(data.dtype.newbyteorder("="), copy=False)

@@ -36,30 +36,27 @@ class Order:
     warnings: tuple[str, ...] = ()
 
 
-def stack(
-    frames: list[Frame],
-    header: Dataset,
-    name: str,
-    source: Path,
-    notes: tuple[str, ...],
-) -> list[Scan]:
-    """One Scan for each orientation and image size among the frames of a series.
+def split(frames: list[Frame], name: str) -> list[tuple[str, list[Frame]]]:
+    """Frames of a series by orientation and image size, with a name for each part."""
+    groups: dict[object, list[Frame]] = {}
+    for frame in frames:
+        groups.setdefault(_plane(frame), []).append(frame)
+    parts = list(groups.values())
+    if len(parts) == 1:
+        return [(name, parts[0])]
+    return [(f"{name} ({i})", part) for i, part in enumerate(parts, 1)]
+
+
+def stack(frames: list[Frame], header: Dataset, name: str, source: Path) -> Scan:
+    """One Scan of frames of one orientation and size.
 
     Raises
     ------
     InputError
-        If a slice is missing or the pixels are damaged.
+        If a slice is missing, slices are unevenly spaced or pixels are damaged.
     """
-    groups: dict[object, list[Frame]] = {}
-    for frame in frames:
-        groups.setdefault(_plane(frame), []).append(frame)
-    notes = (*notes, *_pixel_notes(header))
-    scans = []
-    for i, group in enumerate(groups.values(), 1):
-        called = f"{name} ({i})" if len(groups) > 1 else name
-        make = _volume if group[0].placed else _flat
-        scans.append(make(group, header, called, source, notes))
-    return scans
+    make = _volume if frames[0].placed else _flat
+    return make(frames, header, name, source, _pixel_notes(header))
 
 
 def _plane(frame: Frame) -> object:

@@ -30,6 +30,7 @@ CHUNK = 1 << 22
 TEXT_LIMIT = 1 << 20  # a text header is shorter than this
 TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI unit code → mm
 TO_MS = {8: 1000.0, 16: 1.0, 24: 0.001}
+OTHER_LENGTHS = {"nm", "um", "µm", "micron", "microns", "cm", "m", "inch", "in"}
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 ELEMENT_BYTES = {
     "MET_CHAR": 1,
@@ -138,7 +139,12 @@ def _nifti_affines(
         )
         affine[:3, 3] = offset
         found["qform"] = TO_LPS @ scale @ affine
-    return MappingProxyType(found)
+    return MappingProxyType({k: a for k, a in found.items() if _is_affine(a)})
+
+
+def _is_affine(matrix: Affine) -> bool:
+    """Whether a header's matrix says something: many are left full of zeros."""
+    return bool(np.isfinite(matrix).all() and np.linalg.det(matrix) != 0)
 
 
 def _rotation(a: float, b: float, c: float, d: float) -> Affine:
@@ -179,6 +185,11 @@ def nrrd(path: Path) -> Header:
     head = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
     fields = dict(re.findall(r"^([a-z ]+):\s*(.*?)\s*$", head, flags=re.M))
     kinds = fields.get("kinds", "").split()
+    units = re.findall(r'"([^"]*)"', fields.get("space units", fields.get("units", "")))
+    if wrong := sorted(OTHER_LENGTHS.intersection(units)):
+        raise InputError(
+            f"lengths are in {wrong[0]}, wanted mm; save it with a spacing in mm"
+        )
     vectors = re.findall(r"\([^)]*\)|none", fields.get("space directions", ""))
     if vectors:
         _check_spacing(

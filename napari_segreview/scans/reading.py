@@ -137,8 +137,8 @@ def read_one(path: str | Path) -> Scan:
     if len(scans) > 1:
         raise InputError(
             f"{Path(path).name}: wanted one scan, found {len(scans)}: "
-            f"{'; '.join(scan.name for scan in scans)}. Put one series into a folder of "
-            "its own"
+            f"{'; '.join(scan.name for scan in scans)}. Put one series into a "
+            "folder of its own"
         )
     return scans[0]
 

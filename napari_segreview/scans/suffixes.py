@@ -12,7 +12,7 @@ DOUBLE = (".nii.gz",)
 
 
 def suffix_of(path: Path, known: Iterable[str]) -> str:
-    """The longest of the `known` suffixes that `path` ends in, lower case; "" if none."""
+    """The longest of the `known` suffixes of `path`, in lower case; "" if none."""
     name = path.name.lower()
     return max((s for s in known if name.endswith(s)), key=len, default="")
 

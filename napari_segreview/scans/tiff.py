@@ -106,7 +106,7 @@ def _scan(path: Path, pages: Pages) -> Scan:
     return Scan(
         data=data,
         grid=Grid.from_spacing(shape, steps, unit),
-        name=path.name[: -len(path.suffix)],
+        name=path.stem,
         has_time="t" in order,
         has_channels="c" in order,
         frame_ms=pages.frame_ms if "t" in order else None,

@@ -1,0 +1,56 @@
+"""How good a segmentation is, in numbers that say their unit and their empty cases.
+
+>>> report = score_all(prediction, reference, spacing=(2.5, 0.8, 0.8))  # z, y, x in mm
+>>> report.rows[0].dice, report.mean["hd95"]
+
+or piece by piece: `dice(counts(a, b))`, `hd95(surface_distances(a, b, spacing))`.
+Nothing here needs torch; scipy is imported when the first score is taken.
+"""
+
+from src_models.metrics.columns import COLUMNS, Column
+from src_models.metrics.overlap import (
+    Case,
+    Counts,
+    counts,
+    dice,
+    iou,
+    precision,
+    sensitivity,
+    specificity,
+)
+from src_models.metrics.report import LabelScore, Report
+from src_models.metrics.scoring import ScoreStep, score, score_all
+from src_models.metrics.surface import (
+    SurfaceDistances,
+    assd,
+    hausdorff,
+    hd95,
+    nsd,
+    pooled,
+    surface_distances,
+)
+
+__all__ = [
+    "COLUMNS",
+    "Case",
+    "Column",
+    "Counts",
+    "LabelScore",
+    "Report",
+    "ScoreStep",
+    "SurfaceDistances",
+    "assd",
+    "counts",
+    "dice",
+    "hausdorff",
+    "hd95",
+    "iou",
+    "nsd",
+    "pooled",
+    "precision",
+    "score",
+    "score_all",
+    "sensitivity",
+    "specificity",
+    "surface_distances",
+]

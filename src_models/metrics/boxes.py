@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from src_models.metrics.checks import Labels
+if TYPE_CHECKING:
+    from src_models.metrics.checks import Labels
 
 Box = tuple[slice, ...]
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from src_models.errors import InputError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Labels = npt.NDArray[np.integer[Any]]
 Mask = npt.NDArray[np.bool_]
 
 
 def checked_masks(prediction: Mask, reference: Mask) -> None:
-    """Refuse what is not a pair of bool masks of one 2D or 3D shape.
+    """Refuse what is not a pair of bool masks of one shape.
 
     Raises
     ------
@@ -40,7 +42,9 @@ def checked_labels(labels: npt.NDArray[Any], name: str) -> Labels:
         For fractions, negative values or an array without voxels.
     """
     if labels.size == 0:
-        raise InputError(f"{name}: no voxels in an array of shape {_times(labels.shape)}")
+        raise InputError(
+            f"{name}: no voxels in an array of shape {_times(labels.shape)}"
+        )
     if labels.dtype.kind == "b":
         return labels.view(np.uint8)
     if labels.dtype.kind not in "ui":
@@ -50,8 +54,8 @@ def checked_labels(labels: npt.NDArray[Any], name: str) -> Labels:
         )
     if labels.dtype.kind == "i" and (lowest := int(labels.min())) < 0:
         raise InputError(
-            f"{name}: labels must be 0 or more, got {lowest}; give it a value of its own "
-            "or make it background"
+            f"{name}: labels must be 0 or more, got {lowest}; give it a value of its "
+            "own or make it background"
         )
     return labels
 
@@ -73,9 +77,10 @@ def checked_pair(
     _same_shape(*pair)
     ndim = pair[0].ndim - has_time
     if ndim not in (2, 3):
+        came = f"{ndim} and one of time" if has_time else f"{ndim}"
         raise InputError(
-            f"labels over 2 or 3 axes of space are wanted, got {ndim} in shape "
-            f"{_times(pair[0].shape)}{' with its first axis as time' if has_time else ''}"
+            f"labels over 2 or 3 axes of space are wanted, got {came} in an array of "
+            f"shape {_times(pair[0].shape)}"
         )
     return pair
 

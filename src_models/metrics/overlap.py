@@ -31,7 +31,7 @@ _CASES: dict[tuple[bool, bool], Case] = {  # (prediction, reference) hold a voxe
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Voxels by agreement, each ≥ 0: true and false positives, false and true negatives."""
+    """Voxels by agreement: true, false positives; false, true negatives; all ≥ 0."""
 
     tp: int
     fp: int

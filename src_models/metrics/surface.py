@@ -3,7 +3,8 @@
 The definitions are MONAI's defaults. A surface is the voxels of a mask that touch its
 outside through a face; where the edge of the image cuts an object, the cut belongs to
 the surface. Each surface voxel counts once, whatever its area. Other programs differ:
-medpy and panoptica take HD95 from the pooled distances, surface-distance weighs by area.
+medpy and panoptica take HD95 from the pooled distances, surface-distance weighs by
+area.
 
 House rule for empty masks: both empty → distances 0 and NSD 1; exactly one empty →
 distances as long as the diagonal of the whole image, and NSD 0.
@@ -17,8 +18,8 @@ Nikolov, S. et al. (2021). J Med Internet Res 23(7), e26151 (surface Dice, here 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,9 @@ from src_models.metrics.checks import (
     checked_spacing,
     checked_tolerance,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 Distances = npt.NDArray[np.float64]
 
@@ -138,7 +142,8 @@ def hausdorff(d: SurfaceDistances) -> float:
 def hd95(d: SurfaceDistances) -> float:
     """Larger of the two directed 95th percentiles, ≥ 0, in the spacing's unit.
 
-    Percentiles are interpolated linearly. Both empty: 0. One empty: the image's diagonal.
+    Percentiles are interpolated linearly. Both empty: 0. One empty: the image's
+    diagonal.
     """
     return max(float(np.percentile(side, 95)) if side.size else 0.0 for side in d.sides)
 
@@ -180,11 +185,11 @@ def _surface(mask: Mask) -> Mask:
 
 
 def _distances(start: Mask, goal: Mask, spacing: tuple[float, ...]) -> Distances:
-    """From each voxel of one surface to the nearest of the other; see SurfaceDistances."""
+    """From each voxel of one surface to the nearest of the other, in array order."""
     from scipy.spatial import cKDTree
 
     places, goals = np.flatnonzero(start), np.flatnonzero(goal)
-    if not goals.size:
+    if not (places.size and goals.size):
         return np.full(min(places.size, 1), np.inf)
     found = np.zeros(places.size)  # 0 where both surfaces share the voxel
     open_ = np.flatnonzero(~goal.ravel()[places])
@@ -222,4 +227,5 @@ def _positions(
     places: npt.NDArray[np.intp], shape: tuple[int, ...], spacing: tuple[float, ...]
 ) -> Distances:
     """Flat indices → (n, axes) positions in the unit of the spacing."""
-    return np.stack(np.unravel_index(places, shape), axis=-1) * np.asarray(spacing)
+    axes = np.unravel_index(places, shape)
+    return np.stack([i * step for i, step in zip(axes, spacing, strict=True)], axis=-1)

@@ -77,6 +77,7 @@ def fit(
         If the loss becomes NaN (the last good state stays), or the state is damaged.
     """
     plan = recipe.train
+    run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
     fabric = Fabric(accelerator=accelerator, devices=1, precision=plan.precision)
     net = create_model(

@@ -1,0 +1,108 @@
+"""Trained models, looked at for a scan. Wakes no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_segreview.core.orientation import turn_to
+from napari_segreview.core.protocols import Offer
+from napari_segreview.core.scan import MODALITIES
+from src_models.card import TrainedCard, bundled, read_card
+
+if TYPE_CHECKING:
+    from napari_segreview.core.scan import Scan
+
+
+def offers(scan: Scan | None) -> tuple[Offer, ...]:
+    """All bundled models; those that fit the scan first, then by validated Dice."""
+    cards = [read_card(folder) for folder in bundled().values()]
+    found = [(offer(card, scan), card) for card in cards]
+    found.sort(key=lambda pair: (bool(pair[0].reason), -pair[1].locked.mean_dice))
+    return tuple(one for one, _ in found)
+
+
+def offer(card: TrainedCard, scan: Scan | None) -> Offer:
+    """One model for one scan."""
+    return Offer(
+        name=card.name,
+        title=card.title,
+        kind=kind(card),
+        about=about(card),
+        reason=misfit(card, scan) if scan else "",
+        note=_note(card, scan) if scan else "",
+        cost="",
+        mirrors=bool(card.mirror_axes),
+    )
+
+
+def kind(card: TrainedCard) -> str:
+    """What it reads, e.g. "3D MR", "2D fundus photograph"."""
+    words = "/".join(MODALITIES.get(code, code) for code in card.modalities)
+    return f"{card.net.ndim}D {words}"
+
+
+def about(card: TrainedCard) -> str:
+    """What it is for, what it learnt from, what it reaches, what it may be used for."""
+    seen = len(card.data.train)
+    structures = ", ".join(row.name for row in card.labels)
+    return (
+        f"{card.task}: {structures}. Wants: {card.wants}. Learnt from {seen} cases "
+        f"({card.data.name}, {card.data.licence}). Dice {card.locked.mean_dice:.2f} on "
+        f"{card.locked.cases} cases it has never seen. {card.use}"
+    )
+
+
+def misfit(card: TrainedCard, scan: Scan) -> str:
+    """Why the model cannot read the scan, in the user's words; "" if it can."""
+    want = card.net
+    came = f"this layer is {_words(scan)}"
+    reads = f"{card.title} reads {kind(card)}"
+    if want.ndim > scan.grid.ndim:
+        return f"{reads}; {came}."
+    colour = scan.has_channels and scan.channels in (3, 4)
+    if card.needs_colour and not colour:
+        return f"{reads} in colour; {came}."
+    if not card.needs_colour and scan.channels != want.in_channels:
+        return f"{reads} with {want.in_channels} channel(s); {came}."
+    if scan.modality and card.modalities and scan.modality not in card.modalities:
+        return f"{reads}; {came}."
+    if card.spacing is not None and scan.grid.unit != "mm":
+        return f"{card.title} needs the voxel size in mm; {came} without it."
+    return ""
+
+
+def _words(scan: Scan) -> str:
+    """E.g. "3D CT", "2D colour"."""
+    parts = [f"{scan.grid.ndim}D"]
+    if scan.has_time:
+        parts.append("over time")
+    if scan.has_channels:
+        colour = scan.channels in (3, 4)
+        parts.append("colour" if colour else f"with {scan.channels} channels")
+    elif scan.grid.ndim == 2:
+        parts.append("grey")
+    if scan.modality:
+        parts.append(MODALITIES.get(scan.modality, scan.modality))
+    return " ".join(parts)
+
+
+def _note(card: TrainedCard, scan: Scan) -> str:
+    """What is worth knowing before a run; "" if nothing."""
+    notes = []
+    if not scan.modality and card.modalities:
+        wanted = " or ".join(MODALITIES.get(code, code) for code in card.modalities)
+        notes.append(f"The file does not say what it shows; check that it is {wanted}.")
+    if card.net.ndim == 2 and scan.grid.ndim == 3:
+        notes.append("Runs on each slice by itself.")
+    if card.spacing is not None:
+        spacing = turn_to(scan.grid, card.orientation).of(scan.grid.spacing)
+        ratio = max(
+            max(have / want, want / have)
+            for have, want in zip(spacing, card.spacing, strict=True)
+        )
+        if ratio > 2:
+            notes.append(
+                f"Voxels differ up to {ratio:.1f}-fold from those it learnt from; expect "
+                "less."
+            )
+    return " ".join(notes)
