@@ -190,7 +190,9 @@ def read_card(folder: Path) -> TrainedCard:
 
 def bundled() -> dict[str, Path]:
     """Name → folder of the models that come with the package."""
-    return {path.parent.name: path.parent for path in sorted(BUNDLED.glob("*/card.json"))}
+    return {
+        path.parent.name: path.parent for path in sorted(BUNDLED.glob("*/card.json"))
+    }
 
 
 def find_model(name: str) -> Path:

@@ -68,7 +68,13 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
                 dims=(2, 3),
                 presets={
                     ("paper", 2): _options(
-                        widths=((64, 64), (128, 128), (256, 256), (512, 512), (1024, 1024)),
+                        widths=(
+                            (64, 64),
+                            (128, 128),
+                            (256, 256),
+                            (512, 512),
+                            (1024, 1024),
+                        ),
                         valid=True,
                         norm="none",
                         halve_up=True,

@@ -65,7 +65,9 @@ def load_model(folder: Path) -> tuple[nn.Module, TrainedCard]:
     card = read_card(folder)
     path = folder / WEIGHTS_FILE
     if not path.is_file():
-        raise InputError(f"{folder}: {WEIGHTS_FILE} is missing; install the model again")
+        raise InputError(
+            f"{folder}: {WEIGHTS_FILE} is missing; install the model again"
+        )
     found = sha256_of(path)
     if found != card.sha256:
         raise InputError(
@@ -86,7 +88,9 @@ def load_model(folder: Path) -> tuple[nn.Module, TrainedCard]:
     wanted = {k: tuple(v.shape) for k, v in net.state_dict().items()}
     given = {k: tuple(v.shape) for k, v in tensors.items()}
     if wanted != given:
-        key = min(k for k in wanted.keys() | given.keys() if wanted.get(k) != given.get(k))
+        key = min(
+            k for k in wanted.keys() | given.keys() if wanted.get(k) != given.get(k)
+        )
         raise InputError(
             f"{path}: the weights do not fit the card's net: {key} is "
             f"{given.get(key, 'missing')}, wanted {wanted.get(key, 'nothing')}"

@@ -55,7 +55,9 @@ class Grid:
                 "damaged: export the scan again"
             )
         lengths = np.linalg.norm(affine[:-1, :-1], axis=0)
-        if (lengths <= 0).any() or abs(np.linalg.det(affine[:-1, :-1] / lengths)) < 1e-6:
+        if (lengths <= 0).any() or abs(
+            np.linalg.det(affine[:-1, :-1] / lengths)
+        ) < 1e-6:
             raise InputError(
                 f"the voxel spacing must be above zero along {n} different directions, "
                 f"got {' × '.join(f'{v:g}' for v in lengths)}: the file's header is damaged"

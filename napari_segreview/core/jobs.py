@@ -59,7 +59,7 @@ class Job(Generic[T]):
                         self.progressed.emit(progress)
         except StopIteration as end:
             self.finished.emit(end.value)
-        except Exception as error:  # noqa: BLE001  the one place that may
+        except Exception as error:
             if not isinstance(error, (InputError, OSError)):
                 log.exception("a job failed")
             self.failed.emit(error)

@@ -30,12 +30,12 @@ class Turn:
         """(..., *S) as the model wants it."""
         lead = array.ndim - len(self.axes)
         turned = array.transpose(*range(lead), *(lead + axis for axis in self.axes))
-        return np.flip(turned, [lead + axis for axis in self.flips])
+        return np.flip(turned, tuple(lead + axis for axis in self.flips))
 
     def undo(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The inverse of `apply`."""
         lead = array.ndim - len(self.axes)
-        back = np.flip(array, [lead + axis for axis in self.flips])
+        back = np.flip(array, tuple(lead + axis for axis in self.flips))
         inverse = np.argsort(self.axes)
         return back.transpose(*range(lead), *(lead + int(axis) for axis in inverse))
 

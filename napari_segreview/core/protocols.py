@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
+
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.scan import Scan
     from src_models.metrics import Report
@@ -39,8 +41,6 @@ class Offer:
         Why it cannot read the scan; "" if it can.
     note : str
         What the person should know before running it; may be empty.
-    cost : str
-        What a run takes, e.g. "60 windows"; "" without a scan.
     about : str
         What it is for, what it learnt from, what it reaches, its licence.
     mirrors : bool
@@ -53,7 +53,6 @@ class Offer:
     about: str
     reason: str = ""
     note: str = ""
-    cost: str = ""
     mirrors: bool = False
 
 
@@ -95,6 +94,20 @@ class Engine(Protocol):
     ) -> Generator[Progress, None, Report]: ...
 
 
+class Library(Protocol):
+    """Where scans come from."""
+
+    def read(self, path: Path) -> Sequence[Scan | LabelMap]:
+        """All that a file or a DICOM folder holds; raises InputError."""
+        ...
+
+    def samples(self) -> Mapping[str, str]:
+        """Key → title of the samples."""
+        ...
+
+    def sample(self, key: str) -> Sequence[Scan | LabelMap]: ...
+
+
 class Shelf(Protocol):
     """The layers that are open."""
 
@@ -110,6 +123,10 @@ class Shelf(Protocol):
         """Raises InputError if the layer is gone."""
         ...
 
+    def add(self, item: Scan | LabelMap) -> LayerRef:
+        """Add it as a new layer where it lies."""
+        ...
+
     def show(self, labels: LabelMap, beside: str) -> LayerRef:
-        """Add a new Labels layer, placed as the layer `beside`."""
+        """Add a new Labels layer, placed as the layer `beside` if that is still open."""
         ...

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_segreview.core.geometry import Grid
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_segreview.core.geometry import Grid
 
 MODALITIES = {  # DICOM's code → the word on the screen
     "CT": "CT",
@@ -66,7 +67,9 @@ class Scan:
                 f"{self.grid.shape}"
             )
         if 0 in self.data.shape:
-            raise InputError(f"{self.name}: the image is empty, shape {self.data.shape}")
+            raise InputError(
+                f"{self.name}: the image is empty, shape {self.data.shape}"
+            )
 
     @property
     def channels(self) -> int:
@@ -85,7 +88,9 @@ class Scan:
         if self.grid.unit == "mm":
             parts.append("×".join(f"{v:.3g}" for v in self.grid.spacing[::-1]) + " mm")
         if self.has_channels:
-            parts.append("colour" if self.channels in (3, 4) else f"{self.channels} channels")
+            parts.append(
+                "colour" if self.channels in (3, 4) else f"{self.channels} channels"
+            )
         if self.modality:
             parts.append(MODALITIES.get(self.modality, self.modality))
         return " · ".join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,11 +13,15 @@ from napari_segreview.core.jobs import Job
 from napari_segreview.core.protocols import Segmentation, Wish
 from napari_segreview.core.state import JobKind, Running, State, view
 from src_models.errors import InputError
+from src_models.progress import Progress
 
 if TYPE_CHECKING:
-    from napari_segreview.core.protocols import Engine, LayerRef, Shelf
+    from pathlib import Path
+
+    from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
+    from napari_segreview.core.scan import Scan
     from src_models.metrics import Report
-    from src_models.progress import Progress
 
 Submit = Callable[[Job[Any]], None]
 
@@ -29,8 +33,8 @@ class Session:
 
     Parameters
     ----------
-    engine, shelf : Engine, Shelf
-        Models; open layers.
+    engine, shelf, library : Engine, Shelf, Library
+        Models; open layers; where scans come from.
     submit : callable
         Runs a job: on a thread in the window, at once in a test.
     thread : {"main", None}
@@ -45,18 +49,23 @@ class Session:
         self,
         engine: Engine,
         shelf: Shelf,
+        library: Library,
         submit: Submit,
         *,
         thread: Literal["main"] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._engine, self._shelf, self._submit = engine, shelf, submit
+        self._engine, self._shelf, self._library = engine, shelf, library
+        self._submit = submit
         self._thread: Any = thread
         self._clock = clock
         self._job: Job[Any] | None = None
         devices = engine.devices()
         self._state = State(
-            offers=engine.offers(None), devices=devices, device=devices[0].key
+            offers=engine.offers(None),
+            samples=tuple(library.samples().items()),
+            devices=devices,
+            device=devices[0].key,
         )
         self.layers_changed()
 
@@ -120,6 +129,40 @@ class Session:
 
     # ── long work, one at a time ───────────────────────────────────────────────
 
+    def open(self, paths: Sequence[Path]) -> None:
+        """Read files or DICOM folders; each scan becomes a layer."""
+
+        def steps() -> Generator[Progress, None, list[Scan | LabelMap]]:
+            found: list[Scan | LabelMap] = []
+            for number, path in enumerate(paths):
+                yield Progress(number, len(paths), path.name)
+                found += self._library.read(path)
+            return found
+
+        self._open(", ".join(path.name for path in paths), steps())
+
+    def open_sample(self, key: str) -> None:
+        """Open a sample that comes with the program."""
+
+        def steps() -> Generator[Progress, None, list[Scan | LabelMap]]:
+            yield Progress(0, 1, key)
+            return list(self._library.sample(key))
+
+        self._open(dict(self._state.samples).get(key, key), steps())
+
+    def _open(
+        self, what: str, steps: Generator[Progress, None, list[Scan | LabelMap]]
+    ) -> None:
+        if self._state.running is not None:
+            return
+
+        def then(found: list[Scan | LabelMap]) -> None:
+            for item in found:
+                self._shelf.add(item)
+            self._settle(said=f"Opened {what}.")
+
+        self._start("open", what, steps, then)
+
     def segment(self) -> None:
         """Run the chosen model on the chosen scan; its labels become a new layer."""
         state, shown = self._state, view(self._state)
@@ -150,7 +193,7 @@ class Session:
             prediction = self._shelf.label_map(state.prediction)
             reference = self._shelf.label_map(state.reference)
         except InputError as error:
-            self._settle(fault=str(error))
+            self._say(fault=str(error))
             return
         pair = (state.prediction, state.reference, state.tolerance)
 
@@ -169,6 +212,17 @@ class Session:
             then,
         )
 
+    def save_report(self, path: Path) -> None:
+        """Write the scores on show as CSV."""
+        if self._state.report is None:
+            return
+        try:
+            self._state.report.to_csv(path)
+        except InputError as error:
+            self._say(fault=str(error))
+        else:
+            self._say(said=f"Saved the scores to {path}.")
+
     def cancel(self) -> None:
         """Stop the job under way after its present step."""
         if self._job is not None and self._state.running is not None:
@@ -178,10 +232,6 @@ class Session:
                     self._state, running=replace(self._state.running, stopping=True)
                 )
             )
-
-    def report_fault(self, message: str) -> None:
-        """Say what went wrong outside a job."""
-        self._settle(fault=message)
 
     # ── answers ────────────────────────────────────────────────────────────────
 
@@ -202,7 +252,7 @@ class Session:
                 fault="",
             )
         )
-        connect: dict[str, Any] = {"thread": self._thread, "weak": False}
+        connect: dict[str, Any] = {"thread": self._thread}
         job.progressed.connect(self._progressed, **connect)
         job.finished.connect(then, **connect)
         job.cancelled.connect(lambda: self._settle(said="Stopped."), **connect)
@@ -230,8 +280,12 @@ class Session:
         self._settle(fault=_in_one_line(error))
 
     def _settle(self, *, said: str = "", fault: str = "") -> None:
+        """The job is over."""
         self._job = None
         self._become(replace(self._state, running=None, said=said, fault=fault))
+
+    def _say(self, *, said: str = "", fault: str = "") -> None:
+        self._become(replace(self._state, said=said, fault=fault))
 
     def _take_as_prediction(self, ref: LayerRef) -> None:
         """Offer the new labels for comparison."""

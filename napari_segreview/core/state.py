@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from napari_segreview.core.scan import Scan
     from src_models.metrics import Report
 
-JobKind = Literal["segment", "compare"]
-DOING = {"segment": "Segmenting", "compare": "Comparing"}
+JobKind = Literal["open", "segment", "compare"]
+DOING = {"open": "Opening", "segment": "Segmenting", "compare": "Comparing"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class State:
     scan_fault: str = ""
     offers: tuple[Offer, ...] = ()
     model: str = ""
+    samples: tuple[tuple[str, str], ...] = ()  # key, title
     devices: tuple[Device, ...] = ()
     device: str = ""
     mirror: bool = False
@@ -63,6 +64,7 @@ class View:
     may_mirror: bool
     may_compare: bool
     why_not_compare: str
+    tolerance_unit: str
     busy: bool
     may_cancel: bool
     fraction: float | None
@@ -86,6 +88,7 @@ def view(state: State) -> View:
         may_mirror=offer is not None and offer.mirrors,
         may_compare=not no_compare and not busy,
         why_not_compare=no_compare,
+        tolerance_unit=state.scan.grid.unit if state.scan else "mm",
         busy=busy,
         may_cancel=state.running is not None and not state.running.stopping,
         fraction=fraction,

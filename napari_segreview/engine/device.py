@@ -37,7 +37,11 @@ def _nvidia() -> list[Device]:
     found = []
     for index, line in enumerate(text.strip().splitlines()):
         name, _, mebibytes = line.rpartition(",")
-        size = f" · {float(mebibytes) / 1024:.0f} GB" if mebibytes.strip().isdigit() else ""
+        size = (
+            f" · {float(mebibytes) / 1024:.0f} GB"
+            if mebibytes.strip().isdigit()
+            else ""
+        )
         found.append(Device(f"cuda:{index}", f"GPU {index} · {name.strip()}{size}"))
     return found
 
@@ -65,8 +69,12 @@ def check_device(key: str) -> None:
             "PyTorch with CUDA as the README says"
         )
     if kind == "cuda" and int(key.partition(":")[2] or 0) >= torch.cuda.device_count():
-        raise InputError(f"no device {key!r}; there are {torch.cuda.device_count()} GPUs")
+        raise InputError(
+            f"no device {key!r}; there are {torch.cuda.device_count()} GPUs"
+        )
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise InputError("this machine has no Apple GPU that PyTorch can use; choose cpu")
+        raise InputError(
+            "this machine has no Apple GPU that PyTorch can use; choose cpu"
+        )
     if kind not in ("cpu", "cuda", "mps"):
         raise InputError(f"no device {key!r}; there are cpu, cuda:0 …, mps")

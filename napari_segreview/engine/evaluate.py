@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from src_models.errors import InputError
 from src_models.metrics import Report, score
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_segreview.core.labels import LabelMap
     from src_models.progress import Progress
 

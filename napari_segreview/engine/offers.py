@@ -23,14 +23,14 @@ def offers(scan: Scan | None) -> tuple[Offer, ...]:
 
 def offer(card: TrainedCard, scan: Scan | None) -> Offer:
     """One model for one scan."""
+    reason = misfit(card, scan) if scan else ""
     return Offer(
         name=card.name,
         title=card.title,
         kind=kind(card),
         about=about(card),
-        reason=misfit(card, scan) if scan else "",
-        note=_note(card, scan) if scan else "",
-        cost="",
+        reason=reason,
+        note=_note(card, scan) if scan and not reason else "",
         mirrors=bool(card.mirror_axes),
     )
 
@@ -96,6 +96,7 @@ def _note(card: TrainedCard, scan: Scan) -> str:
         notes.append("Runs on each slice by itself.")
     if card.spacing is not None:
         spacing = turn_to(scan.grid, card.orientation).of(scan.grid.spacing)
+        spacing = spacing[-card.net.ndim :]
         ratio = max(
             max(have / want, want / have)
             for have, want in zip(spacing, card.spacing, strict=True)

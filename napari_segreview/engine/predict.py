@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from src_models.errors import InputError
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from torch import nn
@@ -118,7 +118,9 @@ def from_images(
 
 
 def table_of(card: TrainedCard) -> LabelTable:
-    return LabelTable(tuple(Label(row.value, row.name, row.color) for row in card.labels))
+    return LabelTable(
+        tuple(Label(row.value, row.name, row.color) for row in card.labels)
+    )
 
 
 def _found(labels: LabelMap) -> str:

@@ -78,6 +78,8 @@ def _pixel_notes(header: Dataset) -> tuple[str, ...]:
         )
     if "ModalityLUTSequence" in header:
         notes.append("a modality look-up table is not applied: stored values are shown")
+    if "MOSAIC" in (header.get("ImageType") or ()):
+        notes.append("a mosaic: its slices lie side by side in one image")
     return tuple(notes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,8 @@ def from_json(text: str) -> Notes:
         grid = None
         if "affine" in known and unit in ("mm", "px"):
             grid = Grid(tuple(known["shape"]), np.array(known["affine"]), unit)
+            if min(grid.shape) < 1:
+                raise ValueError(f"shape {grid.shape}")
         axes = known.get("axes", "")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"not a list of labels ({error})") from error
@@ -170,23 +173,28 @@ def restore(labels: LabelMap, notes: Notes, geometry: bool) -> LabelMap:
         Whether to take the affine too: for formats that hold none.
     """
     labels = replace(labels, table=notes.table)
+    if geometry:
+        return _placed(labels, notes.grid, notes.axes) if notes.grid else labels
     if notes.axes and notes.axes != axes_of(labels):
         labels = _with_axes(labels, notes.axes)
     grid = labels.grid
-    if geometry and notes.grid is not None:
-        if notes.grid.shape != grid.shape:
-            return replace(
-                labels,
-                warnings=(
-                    *labels.warnings,
-                    f"its sidecar is for a shape of {notes.grid.shape}, not "
-                    f"{grid.shape}: position and voxel size were not taken from it",
-                ),
-            )
-        return replace(labels, grid=notes.grid)
-    if notes.unit == "px" and grid.unit == "mm":
+    if notes.unit == "px":
         grid = Grid(grid.shape, grid.affine, "px")
     return replace(labels, grid=grid)
+
+
+def _placed(labels: LabelMap, grid: Grid, axes: str) -> LabelMap:
+    """Labels on the noted grid; a TIFF may have lost axes of length 1."""
+    shape = grid.shape
+    if axes.startswith("t"):
+        shape = (labels.data.size // math.prod(shape), *shape)
+    if [s for s in shape if s > 1] != [s for s in labels.data.shape if s > 1]:
+        words = (
+            f"its sidecar is for a shape of {shape}, not {labels.data.shape}: position "
+            "and voxel size were not taken from it"
+        )
+        return replace(labels, warnings=(*labels.warnings, words))
+    return replace(labels, data=labels.data.reshape(shape), grid=grid)
 
 
 def _with_axes(labels: LabelMap, axes: str) -> LabelMap:

@@ -67,6 +67,10 @@ def _dicom(path: Path) -> Read:
 
 
 def _volume(suffix: str) -> Callable[[Path], Read]:
+    return lambda path: Read([volumes.read(path, suffix).scan])
+
+
+def _label_volume(suffix: str) -> Callable[[Path], Read]:
     def read(path: Path) -> Read:
         volume = volumes.read(path, suffix)
         return Read([volume.scan], label_table.from_slicer(volume.meta))
@@ -80,8 +84,8 @@ def _picture(reader: Callable[[Path], Scan]) -> Callable[[Path], Read]:
 
 def _formats() -> Iterator[tuple[str, Format]]:
     for suffix in volumes.HEADERS:
-        read = _volume(suffix)
-        yield suffix, Format(read, read, sidecar=suffix.startswith(".nii"))
+        beside = suffix.startswith(".nii")
+        yield suffix, Format(_volume(suffix), _label_volume(suffix), sidecar=beside)
     for suffix in (".png", ".jpg", ".jpeg"):
         show, index = _picture(images.read), _picture(images.read_indices)
         yield suffix, Format(show, index, geometry=False, sidecar=True)

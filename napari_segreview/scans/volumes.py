@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_segreview.core.geometry import Affine, Grid, Unit
 from napari_segreview.core.scan import Scan
-from napari_segreview.scans import headers
+from napari_segreview.scans import headers, nifti
 from napari_segreview.scans.itk import ItkImage, load, simple_itk
 from src_models.errors import InputError
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 HEADERS: Mapping[str, Callable[[Path], Header]] = MappingProxyType(
     {
-        ".nii": headers.nifti,
-        ".nii.gz": headers.nifti,
+        ".nii": nifti.check,
+        ".nii.gz": nifti.check,
         ".nrrd": headers.nrrd,
         ".nhdr": headers.nrrd,
         ".mha": headers.metaimage,
@@ -60,6 +60,8 @@ def read(path: Path, suffix: str) -> Volume:
             "most x, y, z and time: split it first"
         )
     data = _array(image)
+    if header.nonfinite:
+        data = _with_nonfinite(data, path)
     has_time = image.GetDimension() == 4
     if has_time and data.shape[0] == 1:
         data, has_time = data[0], False
@@ -101,6 +103,17 @@ def _array(image: ItkImage) -> npt.NDArray[Any]:
         raise InputError("the voxels are complex numbers; save their magnitude")
     data: npt.NDArray[Any] = simple_itk().GetArrayFromImage(image)
     return data
+
+
+def _with_nonfinite(data: npt.NDArray[Any], path: Path) -> npt.NDArray[Any]:
+    """Put back the NaN and infinite voxels that ITK reads as 0."""
+    stored = nifti.float_voxels(path)
+    if stored.squeeze().shape != data.squeeze().shape:  # a vector image
+        raise InputError("voxels are NaN or infinite; replace them first")
+    bad = ~np.isfinite(stored)
+    whole = data.reshape(stored.shape)
+    whole[bad] = stored[bad]
+    return whole.reshape(data.shape)
 
 
 def _compare(grid: Grid, header: Header) -> tuple[str, ...]:

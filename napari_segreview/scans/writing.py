@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -89,11 +89,10 @@ def write_labels(labels: LabelMap, path: str | Path) -> None:
     with _told(path), tempfile.TemporaryDirectory(dir=folder, prefix=DRAFT) as place:
         draft = Path(place, path.name)
         written = _write(form, small, draft)
-        guard.check_same(small, read_labels(draft))
-        if form.volume:
-            guard.check_volume(small, draft)
+        guard.check_same(small, read_labels(draft), draft if form.volume else None)
         for file in written:
             os.replace(file, folder / file.name)
+    _flush(folder)
 
 
 DRAFT = ".segreview-"
@@ -146,6 +145,16 @@ def _write(form: Format, labels: LabelMap, draft: Path) -> list[Path]:
         finally:
             os.close(handle)
     return written
+
+
+def _flush(folder: Path) -> None:
+    """Bring the new names to the disk too, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager

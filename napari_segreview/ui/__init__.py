@@ -1,0 +1,1 @@
+"""Panels: they ask the session and show what it tells."""

@@ -70,8 +70,16 @@ def _elastic(strength: float, ndim: int) -> mt.RandomizableTransform:
     modes = {"mode": ("bilinear", "nearest"), "padding_mode": "reflection"}
     if ndim == 2:
         return mt.Rand2DElasticd(
-            keys=BOTH, prob=0.2, spacing=(32, 32), magnitude_range=(0, strength), **modes
+            keys=BOTH,
+            prob=0.2,
+            spacing=(32, 32),
+            magnitude_range=(0, strength),
+            **modes,
         )
     return mt.Rand3DElasticd(
-        keys=BOTH, prob=0.2, sigma_range=(5, 8), magnitude_range=(0, 20 * strength), **modes
+        keys=BOTH,
+        prob=0.2,
+        sigma_range=(5, 8),
+        magnitude_range=(0, 20 * strength),
+        **modes,
     )

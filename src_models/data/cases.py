@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from src_models.inference.intensity import normalise
 from src_models.inference.resample import resample_image, resample_labels, target_shape
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from src_models.card import Intensity
 
 

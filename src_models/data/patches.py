@@ -59,8 +59,8 @@ class PatchSampler:
             _mirrored(start, side, full)
             for start, side, full in zip(wish, self._size, shape, strict=True)
         ]
-        cut = np.ix_(*indices)
-        return case.image[:, *cut], case.labels[cut]
+        channels = np.arange(len(case.image))
+        return case.image[np.ix_(channels, *indices)], case.labels[np.ix_(*indices)]
 
 
 def _places(labels: npt.NDArray[np.uint8]) -> list[Index]:

@@ -5,7 +5,6 @@ Shape letters: N images, C channels, S spatial axes, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from src_models.errors import InputError
-from src_models.inference.intensity import normalise
+from src_models.inference.intensity import field_of_view, normalise
 from src_models.inference.resample import resample_image, resample_labels, target_shape
 from src_models.inference.windows import gaussian, rows_of_windows
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
     from src_models.card import TrainedCard
 
 Labels = npt.NDArray[np.unsignedinteger[Any]]
@@ -107,7 +108,10 @@ def predict(
 
 
 def count_windows(
-    card: TrainedCard, shape: tuple[int, ...], spacing: tuple[float, ...], overlap: float
+    card: TrainedCard,
+    shape: tuple[int, ...],
+    spacing: tuple[float, ...],
+    overlap: float,
 ) -> int:
     """Windows that one image of that shape takes."""
     inner = target_shape(shape, spacing, card.spacing)
@@ -125,12 +129,12 @@ def _one_image(
     """Fill `out`; yields after each window."""
     inner = target_shape(image_CS.shape[1:], spacing, card.spacing)
     image = resample_image(normalise(image_CS, card.intensity), inner)
-    if inner == out.shape:
-        yield from _stream(net, card, image, options, out)
-        return
-    coarse = np.zeros(inner, out.dtype)
+    coarse = out if inner == out.shape else np.zeros(inner, out.dtype)
     yield from _stream(net, card, image, options, coarse)
-    out[...] = resample_labels(coarse, out.shape)
+    if coarse is not out:
+        out[...] = resample_labels(coarse, out.shape)
+    if card.intensity.kind == "foreground-zscore":
+        out[~field_of_view(image_CS)] = 0  # nothing is seen there
 
 
 def _stream(
@@ -179,7 +183,9 @@ def _ask(nn_: nn.Module, tile: Tensor, card: TrainedCard, options: Options) -> T
     kind = options.device.partition(":")[0]
     tile = tile.to(options.device)
     total: Tensor | None = None
-    with torch.autocast(kind, half_type(kind), enabled=options.half and computes_half(kind)):
+    with torch.autocast(
+        kind, half_type(kind), enabled=options.half and computes_half(kind)
+    ):
         for view in views:
             logits: Tensor = nn_(tile.flip(view)).flip(view)
             total = logits if total is None else total + logits
@@ -200,5 +206,5 @@ def computes_half(kind: str) -> bool:
     """
     if kind != "cpu":
         return kind == "cuda"
-    known = getattr(torch.cpu, "get_capabilities", dict)()
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(known.get("amx_bf16") or known.get("avx512_bf16"))

@@ -87,7 +87,8 @@ def _linear(
 ) -> None:
     """Fill `target`, whose voxel 0 is voxel `first` of the whole new grid."""
     offset = [
-        (start + 0.5) * factor - 0.5 for start, factor in zip(first, factors, strict=True)
+        (start + 0.5) * factor - 0.5
+        for start, factor in zip(first, factors, strict=True)
     ]
     ndimage.affine_transform(
         source, np.asarray(factors), offset, output=target, order=1, mode="nearest"

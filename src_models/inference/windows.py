@@ -34,9 +34,7 @@ def rows_of_windows(
     All windows that touch row z stand no later than those that start at z or before: what
     lies before the next row's start is final.
     """
-    per_axis = [
-        starts(side, w, overlap) for side, w in zip(shape, window, strict=True)
-    ]
+    per_axis = [starts(side, w, overlap) for side, w in zip(shape, window, strict=True)]
     return [(z, list(product([z], *per_axis[1:]))) for z in per_axis[0]]
 
 
@@ -50,5 +48,7 @@ def gaussian(window: Sequence[int]) -> npt.NDArray[np.float32]:
     for side in window:
         at = np.arange(side) - (side - 1) / 2
         axes.append(np.exp(-0.5 * (at / (side / 8)) ** 2))
-    weights = reduce(np.multiply.outer, axes)
-    return np.maximum(weights, 1e-3).astype(np.float32)
+    weights: npt.NDArray[np.float32] = np.maximum(
+        reduce(np.multiply.outer, axes), 1e-3
+    ).astype(np.float32)
+    return weights

@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def dice_loss(
-    logits_BKS: Tensor, labels_BS: Tensor, *, smooth: float = 1.0
-) -> Tensor:
+def dice_loss(logits_BKS: Tensor, labels_BS: Tensor, *, smooth: float = 1.0) -> Tensor:
     """1 − the soft Dice of the structures, background left out.
 
     Sums run over the whole batch, which keeps a patch without the structure from

@@ -19,7 +19,7 @@ from src_models.metrics.overlap import (
     specificity,
 )
 from src_models.metrics.report import LabelScore, Report
-from src_models.metrics.scoring import ScoreStep, score, score_all
+from src_models.metrics.scoring import score, score_all
 from src_models.metrics.surface import (
     SurfaceDistances,
     assd,
@@ -37,7 +37,6 @@ __all__ = [
     "Counts",
     "LabelScore",
     "Report",
-    "ScoreStep",
     "SurfaceDistances",
     "assd",
     "counts",

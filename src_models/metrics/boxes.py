@@ -62,13 +62,11 @@ def label_boxes(labels: Labels) -> dict[int, Box]:
     }
 
 
-def union(a: Box | None, b: Box | None) -> Box | None:
-    """The smallest box around both; None holds nothing."""
-    if a is None or b is None:
-        return a or b
+def union(*boxes: Box) -> Box:
+    """The smallest box around all of one or more."""
     return tuple(
-        slice(min(x.start, y.start), max(x.stop, y.stop))
-        for x, y in zip(a, b, strict=True)
+        slice(min(side.start for side in sides), max(side.stop for side in sides))
+        for sides in zip(*boxes, strict=True)
     )
 
 

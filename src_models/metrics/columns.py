@@ -66,17 +66,15 @@ class Column:
 
 COLUMNS: tuple[Column, ...] = (
     Column("dice", "Dice", "share", "2 TP / (2 TP + FP + FN)", _OVERLAP, "high"),
-    Column("iou", "IoU", "share", "TP / (TP + FP + FN)", _OVERLAP, "high"),
-    Column("sensitivity", "Sensitivity", "share", "TP / (TP + FN)", _OVERLAP, "high"),
     Column(
-        "specificity",
-        "Specificity",
-        "share",
-        "TN / (TN + FP), over the whole grid",
-        "Nothing outside the reference: 1.",
+        "nsd",
+        "NSD",
+        "tolerance",
+        "Share of the surface voxels of both that lie within the tolerance of the "
+        "other surface, by count (surface Dice)",
+        _OVERLAP,
         "high",
     ),
-    Column("precision", "Precision", "share", "TP / (TP + FP)", _OVERLAP, "high"),
     Column(
         "hd95",
         "HD95",
@@ -93,15 +91,6 @@ COLUMNS: tuple[Column, ...] = (
         "Mean distance to the other surface over the surface voxels of both, pooled",
         _DISTANCE,
         "low",
-    ),
-    Column(
-        "nsd",
-        "NSD",
-        "tolerance",
-        "Share of the surface voxels of both that lie within the tolerance of the "
-        "other surface, by count (surface Dice)",
-        _OVERLAP,
-        "high",
     ),
     Column(
         "volume_prediction",
@@ -127,4 +116,15 @@ COLUMNS: tuple[Column, ...] = (
         "Both empty: 0.",
         "zero",
     ),
+    Column("iou", "IoU", "share", "TP / (TP + FP + FN)", _OVERLAP, "high"),
+    Column("sensitivity", "Sensitivity", "share", "TP / (TP + FN)", _OVERLAP, "high"),
+    Column(
+        "specificity",
+        "Specificity",
+        "share",
+        "TN / (TN + FP), over the whole grid",
+        "Nothing outside the reference: 1.",
+        "high",
+    ),
+    Column("precision", "Precision", "share", "TP / (TP + FP)", _OVERLAP, "high"),
 )

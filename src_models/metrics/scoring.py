@@ -1,11 +1,18 @@
-"""Two label volumes → a report, one label at a time."""
+"""Two label volumes → a report, one label at a time.
+
+Each label is looked at inside the box that holds it in both volumes, so the memory
+needed beyond the volumes grows with the largest label, not with their number.
+
+With time before space, voxels are counted over all frames; surface distances are taken
+within each frame and pooled, where a frame in which just one side is empty adds the
+diagonal of the image once; volumes are means of the frames.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from src_models.errors import InputError
 from src_models.metrics import overlap
@@ -17,15 +24,18 @@ from src_models.metrics.checks import (
     checked_tolerance,
 )
 from src_models.metrics.columns import VOLUME_UNITS, Unit
+from src_models.metrics.overlap import Counts
 from src_models.metrics.report import LabelScore, Report
 from src_models.metrics.surface import (
     SurfaceDistances,
     assd,
     hd95,
+    image_diagonal,
     nsd,
     pooled,
     surface_distances,
 )
+from src_models.progress import Progress, drain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -33,15 +43,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from src_models.metrics.boxes import Box
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreStep:
-    """So far: `done` of `total` labels, the last one named in `note`."""
-
-    done: int
-    total: int
-    note: str
 
 
 def score(
@@ -54,11 +55,8 @@ def score(
     labels: Mapping[int, str] | None = None,
     has_time: bool = False,
     names: tuple[str, str] = ("prediction", "reference"),
-) -> Generator[ScoreStep, None, Report]:
+) -> Generator[Progress, None, Report]:
     """Score every label; yields after each, returns the report.
-
-    Each label is looked at inside the box that holds it in both volumes, so the memory
-    needed beyond the volumes grows with the largest label, not with their number.
 
     Parameters
     ----------
@@ -71,38 +69,24 @@ def score(
     tolerance : float
         Of the NSD, in `unit`, above zero.
     labels : mapping, optional
-        Value → name. Its values are scored even where both arrays lack them; values
-        that it lacks are scored as "label 5".
+        Value → name; scored even where both arrays lack them. Others are "label 5".
     has_time : bool
-        Whether the first axis is time. Voxels are then counted over all frames, and
-        surface distances taken within each frame and pooled; a frame in which just one
-        side is empty adds the diagonal of the image once. Volumes are means of frames.
+        Whether the first axis is time; see the top of this file.
     names : pair of str
         What is compared, for the report.
 
     Raises
     ------
     InputError
-        At the first step: if the shapes differ, labels are fractions or negative, or
-        the spacing or the tolerance is none.
+        At the first step, if anything of this does not hold.
     """
-    mine, theirs = checked_pair(prediction, reference, has_time=has_time)
-    steps = checked_spacing(spacing, mine.ndim - has_time)
+    pair = _Pair.checked(prediction, reference, spacing, has_time)
+    volume_unit, size = VOLUME_UNITS[unit, len(pair.spacing)]
     tolerance = checked_tolerance(tolerance)
-    volume_unit, size = VOLUME_UNITS[unit, len(steps)]
-    per_voxel = float(np.prod(steps)) / size / (mine.shape[0] if has_time else 1)
-
-    boxes = (label_boxes(mine), label_boxes(theirs))
-    titles = _titles(labels or {}, boxes[0].keys() | boxes[1].keys())
-    rows = []
-    for done, (value, name) in enumerate(titles.items(), 1):
-        box = union(boxes[0].get(value), boxes[1].get(value))
-        found, apart = _measure(value, box, mine, theirs, steps)
-        rows.append(_row(value, name, found, apart, tolerance, per_voxel))
-        yield ScoreStep(done, len(titles), name)
+    rows = yield from _rows(pair, labels or {}, tolerance, pair.voxel / size)
     return Report(
-        rows=tuple(rows),
-        spacing=steps,
+        rows=rows,
+        spacing=pair.spacing,
         unit=unit,
         volume_unit=volume_unit,
         tolerance=tolerance,
@@ -133,78 +117,112 @@ def score_all(
         has_time=has_time,
         names=names,
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            report: Report = end.value
-            return report
+    return drain(steps)
 
 
-def _titles(table: Mapping[int, str], found: set[int]) -> dict[int, str]:
-    """Value → name of all that is scored, by rising value."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """Two label arrays over one grid, with or without time before it."""
+
+    prediction: Labels
+    reference: Labels
+    spacing: tuple[float, ...]
+
+    @classmethod
+    def checked(
+        cls,
+        prediction: npt.ArrayLike,
+        reference: npt.ArrayLike,
+        spacing: Sequence[float],
+        has_time: bool,
+    ) -> _Pair:
+        pair = checked_pair(prediction, reference, has_time=has_time)
+        return cls(*pair, checked_spacing(spacing, pair[0].ndim - has_time))
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Shape of the space."""
+        return self.prediction.shape[-len(self.spacing) :]
+
+    @property
+    def voxel(self) -> float:
+        """What one voxel adds to the volume, averaged over the frames."""
+        return math.prod(self.spacing) * math.prod(self.grid) / self.prediction.size
+
+    def boxes(self) -> dict[int, Box]:
+        """Label value → box that holds it in both arrays."""
+        mine, theirs = label_boxes(self.prediction), label_boxes(self.reference)
+        shared = {
+            value: union(mine[value], theirs[value]) for value in mine & theirs.keys()
+        }
+        return mine | theirs | shared
+
+    def measure(self, value: int, box: Box | None) -> tuple[Counts, SurfaceDistances]:
+        """Counts and distances of one label, which lies in `box` or is nowhere."""
+        tp = fp = fn = 0
+        parts = []
+        for frame in self._frames(box):
+            mine, theirs = (
+                self.prediction[frame] == value,
+                self.reference[frame] == value,
+            )
+            found = overlap.counts(mine, theirs)
+            tp, fp, fn = tp + found.tp, fp + found.fp, fn + found.fn
+            parts.append(surface_distances(mine, theirs, self.spacing, grid=self.grid))
+        counts = Counts(tp, fp, fn, self.prediction.size - tp - fp - fn)
+        return counts, pooled(parts, image_diagonal(self.grid, self.spacing))
+
+    def _frames(self, box: Box | None) -> Iterator[tuple[int | slice, ...]]:
+        """The box itself, or with time before it the box of each frame."""
+        if box is None:
+            return
+        if len(box) == len(self.spacing):
+            yield box
+            return
+        for frame in range(box[0].start, box[0].stop):
+            yield (frame, *box[1:])
+
+
+def _rows(
+    pair: _Pair, table: Mapping[int, str], tolerance: float, per_voxel: float
+) -> Generator[Progress, None, tuple[LabelScore, ...]]:
     if table and min(table) < 0:
         raise InputError(
             f"a label table with values of 0 or more is wanted, got {min(table)}; give "
             "that label a value of its own"
         )
-    values = sorted((table.keys() | found) - {0})
-    return {value: table.get(value, f"label {value}") for value in values}
-
-
-def _measure(
-    value: int,
-    box: Box | None,
-    prediction: Labels,
-    reference: Labels,
-    spacing: tuple[float, ...],
-) -> tuple[overlap.Counts, SurfaceDistances]:
-    """Counts and distances of one label over all frames that may hold it."""
-    grid = prediction.shape[-len(spacing) :]
-    tp = fp = fn = 0
-    parts = []
-    for frame in _frames(box, len(spacing)):
-        mine, theirs = prediction[frame] == value, reference[frame] == value
-        found = overlap.counts(mine, theirs)
-        tp, fp, fn = tp + found.tp, fp + found.fp, fn + found.fn
-        parts.append(surface_distances(mine, theirs, spacing, grid=grid))
-    tn = prediction.size - tp - fp - fn
-    diagonal = float(np.linalg.norm(np.multiply(grid, spacing)))
-    return overlap.Counts(tp, fp, fn, tn), pooled(parts, diagonal)
-
-
-def _frames(box: Box | None, ndim: int) -> Iterator[tuple[int | slice, ...]]:
-    """A box of space as it is; one with time before it, frame by frame."""
-    if box is None:
-        return
-    if len(box) == ndim:
-        yield box
-        return
-    for frame in range(box[0].start, box[0].stop):
-        yield (frame, *box[1:])
+    boxes = pair.boxes()
+    values = sorted((table.keys() | boxes.keys()) - {0})
+    rows = []
+    for done, value in enumerate(values, 1):
+        name = table.get(value, f"label {value}")
+        counts, distances = pair.measure(value, boxes.get(value))
+        rows.append(_row(value, name, counts, distances, tolerance, per_voxel))
+        yield Progress(done, len(values), name)
+    return tuple(rows)
 
 
 def _row(
     value: int,
     name: str,
-    found: overlap.Counts,
-    apart: SurfaceDistances,
+    counts: Counts,
+    distances: SurfaceDistances,
     tolerance: float,
     per_voxel: float,
 ) -> LabelScore:
     return LabelScore(
         value=value,
         name=name,
-        case=found.case,
-        dice=overlap.dice(found),
-        iou=overlap.iou(found),
-        sensitivity=overlap.sensitivity(found),
-        specificity=overlap.specificity(found),
-        precision=overlap.precision(found),
-        hd95=hd95(apart),
-        assd=assd(apart),
-        nsd=nsd(apart, tolerance),
-        volume_prediction=found.predicted * per_voxel,
-        volume_reference=found.referenced * per_voxel,
-        volume_difference=(found.predicted - found.referenced) * per_voxel,
+        case=counts.case,
+        dice=overlap.dice(counts),
+        iou=overlap.iou(counts),
+        sensitivity=overlap.sensitivity(counts),
+        specificity=overlap.specificity(counts),
+        precision=overlap.precision(counts),
+        hd95=hd95(distances),
+        assd=assd(distances),
+        nsd=nsd(distances, tolerance),
+        volume_prediction=counts.predicted * per_voxel,
+        volume_reference=counts.referenced * per_voxel,
+        volume_difference=(counts.predicted - counts.referenced) * per_voxel,
     )

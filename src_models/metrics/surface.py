@@ -18,6 +18,7 @@ Nikolov, S. et al. (2021). J Med Internet Res 23(7), e26151 (surface Dice, here 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,8 +107,7 @@ def surface_distances(
     """
     checked_masks(prediction, reference)
     spacing = checked_spacing(spacing, prediction.ndim)
-    sides = np.multiply(grid if grid is not None else prediction.shape, spacing)
-    diagonal = float(np.linalg.norm(sides))
+    diagonal = image_diagonal(prediction.shape if grid is None else grid, spacing)
     box = foreground_box(prediction | reference)
     if box is None:
         return SurfaceDistances(np.empty(0), np.empty(0), diagonal)
@@ -115,6 +115,11 @@ def surface_distances(
     return SurfaceDistances(
         _distances(mine, theirs, spacing), _distances(theirs, mine, spacing), diagonal
     )
+
+
+def image_diagonal(grid: Sequence[int], spacing: Sequence[float]) -> float:
+    """Length from outer corner to outer corner of an image, in the spacing's unit."""
+    return math.hypot(*(side * step for side, step in zip(grid, spacing, strict=True)))
 
 
 def pooled(parts: Iterable[SurfaceDistances], diagonal: float) -> SurfaceDistances:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from src_models.blocks import (
     BATCH_NORM,
@@ -75,7 +76,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.ndim, self.in_channels, self.valid = ndim, in_channels, valid
-        self.stride = 2 ** (len(widths) - 1)
+        self.stride: int = 2 ** (len(widths) - 1)
 
         def double(c_in: int, c_mid: int, c_out: int) -> nn.Sequential:
             layers: list[nn.Module] = []
@@ -102,7 +103,7 @@ class UNet(nn.Module):
             self.join.append(double(risen + level, level, level))
         self.head = CONV[ndim](ends[0], classes, 1)
         for layer in self.modules():
-            if isinstance(layer, (*CONV.values(), *UP.values())):
+            if isinstance(layer, _ConvNd):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
@@ -114,7 +115,9 @@ class UNet(nn.Module):
         if not self.valid:
             return crop_to(self.tile(to_multiple(x_BCS, self.stride)), spatial)
         lost = self.margin
-        around = [(lost, lost + -(side - self.bottom) % self.stride) for side in spatial]
+        around = [
+            (lost, lost + -(side - self.bottom) % self.stride) for side in spatial
+        ]
         return crop_to(self.tile(mirror(x_BCS, around)), spatial)
 
     @property

@@ -20,7 +20,9 @@ UP_CONVS = (3, 2, 1, 1)  # and on the way up
 class Stage(nn.Module):
     """n convolutions, the stage's input added before the last PReLU."""
 
-    def __init__(self, ndim: int, channels: int, n: int, kernel: int, norm: bool) -> None:
+    def __init__(
+        self, ndim: int, channels: int, n: int, kernel: int, norm: bool
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for i in range(n):

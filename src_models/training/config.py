@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from src_models.card import Intensity, LabelRow, NetSpec, Record, parse
 from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class About(Record):
@@ -32,7 +34,7 @@ class DataSpec(Record):
     images: str
     labels: str
     group: str = "(.*)"
-    values: dict[str, int] = {}
+    values: dict[str, int] = Field(default_factory=dict)
     name: str
     licence: str
     credit: str

@@ -34,14 +34,13 @@ def reports(
         image_NCS = case.image[None]
         steps = predict(net, card, image_NCS, spacing=case.spacing, options=options)
         labels = drain(steps)[0]
-        unit = "px" if card.spacing is None else "mm"
         yield (
             case.name,
             score_all(
                 labels,
                 case.labels,
                 spacing=case.spacing,
-                unit=unit,
+                unit="px" if card.spacing is None else "mm",
                 tolerance=tolerance,
                 labels=names,
             ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,8 @@ from torch import Tensor, nn
 
 from src_models.catalog import create_model
 from src_models.data.augment import augmentation
-from src_models.data.patches import PatchSampler
 from src_models.data.cases import prepare
+from src_models.data.patches import PatchSampler
 from src_models.errors import InputError
 from src_models.inference import Options, predict
 from src_models.losses import loss_by_name
@@ -30,6 +29,7 @@ from src_models.training.schedule import warm_cosine
 from src_models.weights import save_tensors
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from monai.transforms import Compose
@@ -62,6 +62,18 @@ class Step:
     loss: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What an epoch works with."""
+
+    fabric: Fabric
+    net: nn.Module
+    ema: nn.Module
+    optimizer: torch.optim.Optimizer
+    sampler: PatchSampler
+    augment: Compose
+
+
 def fit(
     recipe: Recipe, cases: Split, run: Path, *, accelerator: str = "auto"
 ) -> Generator[Step | Epoch, None, nn.Module]:
@@ -74,10 +86,41 @@ def fit(
     Raises
     ------
     InputError
-        If the loss becomes NaN (the last good state stays), or the state is damaged.
+        If the loss becomes NaN (the last good state stays), the state is damaged, or the
+        folder holds a run of other settings.
     """
     plan = recipe.train
     run.mkdir(parents=True, exist_ok=True)
+    parts, facts = _begin(recipe, cases, run, accelerator)
+    card = draft_card(recipe, cases)
+    for number in range(facts["epoch"] + 1, plan.epochs + 1):
+        began = time.monotonic()
+        losses = []
+        for step in _epoch(recipe, number, parts):
+            losses.append(step.loss)
+            yield step
+        reached = mean_dice(parts.ema, card, cases.validation, parts.fabric.device)
+        if reached > facts["best"]:
+            facts["best"] = reached
+            save_tensors(parts.ema.state_dict(), run / "best.safetensors")
+        mean_loss, took = float(np.mean(losses)), time.monotonic() - began
+        epoch = Epoch(number, plan.epochs, mean_loss, reached, facts["best"], took)
+        facts["epoch"] = number
+        facts["history"].append(asdict(epoch))
+        checkpoint.save(
+            run, net=parts.net, ema=parts.ema, optimizer=parts.optimizer, facts=facts
+        )
+        _write_history(run, facts["history"])
+        yield epoch
+    parts.ema.load_state_dict(load_file(run / "best.safetensors"))
+    return parts.ema
+
+
+def _begin(
+    recipe: Recipe, cases: Split, run: Path, accelerator: str
+) -> tuple[_Parts, dict[str, Any]]:
+    """Fresh parts, or those of the interrupted run, and how far it had come."""
+    plan = recipe.train
     torch.manual_seed(plan.seed)
     fabric = Fabric(accelerator=accelerator, devices=1, precision=plan.precision)
     net = create_model(
@@ -91,44 +134,25 @@ def fit(
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
     )
+    settings = decisive(recipe)
     facts = checkpoint.load(run, net=net, ema=ema, optimizer=optimizer)
-    facts = facts or {"epoch": 0, "best": -1.0, "history": [], "recipe": decisive(recipe)}
-    if facts["recipe"] != decisive(recipe):
+    facts = facts or {"epoch": 0, "best": -1.0, "history": [], "recipe": settings}
+    if facts["recipe"] != settings:
         raise InputError(
-            f"{run} holds a run of {recipe.name} with other settings; delete the folder to "
-            "start again, or name another one with --run"
+            f"{run} holds a run of {recipe.name} with other settings; delete the folder "
+            "to start again, or name another one with --run"
         )
     net, optimizer = fabric.setup(net, optimizer)
-    ema = fabric.to_device(ema)
     ready = [prepare(case, recipe.intensity, recipe.spacing) for case in cases.train]
-    sampler = PatchSampler(ready, recipe.patches.size, recipe.patches.foreground)
-    augment = augmentation(recipe.augment, recipe.net.ndim)
-    card = draft_card(recipe, cases)
-    for number in range(facts["epoch"] + 1, plan.epochs + 1):
-        began = time.monotonic()
-        losses = []
-        for step in _epoch(recipe, number, fabric, net, ema, optimizer, sampler, augment):
-            losses.append(step.loss)
-            yield step
-        reached = mean_dice(ema, card, cases.validation, fabric.device)
-        facts["best"] = max(facts["best"], reached)
-        epoch = Epoch(
-            number,
-            plan.epochs,
-            float(np.mean(losses)),
-            reached,
-            facts["best"],
-            time.monotonic() - began,
-        )
-        if reached == facts["best"]:
-            save_tensors(ema.state_dict(), run / "best.safetensors")
-        facts["epoch"] = number
-        facts["history"].append(asdict(epoch))
-        checkpoint.save(run, net=net, ema=ema, optimizer=optimizer, facts=facts)
-        _write_history(run, facts["history"])
-        yield epoch
-    ema.load_state_dict(load_file(run / "best.safetensors"))
-    return ema
+    parts = _Parts(
+        fabric=fabric,
+        net=net,
+        ema=fabric.to_device(ema),
+        optimizer=optimizer,
+        sampler=PatchSampler(ready, recipe.patches.size, recipe.patches.foreground),
+        augment=augmentation(recipe.augment, recipe.net.ndim),
+    )
+    return parts, facts
 
 
 def decisive(recipe: Recipe) -> dict[str, Any]:
@@ -136,42 +160,33 @@ def decisive(recipe: Recipe) -> dict[str, Any]:
     return recipe.model_dump(mode="json", exclude={"about", "labels", "tolerance"})
 
 
-def _epoch(
-    recipe: Recipe,
-    number: int,
-    fabric: Fabric,
-    net: nn.Module,
-    ema: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    sampler: PatchSampler,
-    augment: Compose,
-) -> Generator[Step, None, None]:
+def _epoch(recipe: Recipe, number: int, parts: _Parts) -> Generator[Step, None, None]:
     """One epoch's steps."""
-    plan = recipe.train
+    plan, fabric, net = recipe.train, parts.fabric, parts.net
     loss_of = loss_by_name(plan.loss)
     random = np.random.default_rng([plan.seed, number])
     torch.manual_seed(int(random.integers(2**31)))
-    augment.set_random_state(int(random.integers(2**31)))
+    parts.augment.set_random_state(int(random.integers(2**31)))
     net.train()
     for i in range(1, plan.steps + 1):
-        images, labels = draw_batch(sampler, augment, recipe.patches.batch, random)
-        done = (number - 1) * plan.steps + i - 1
-        factor = warm_cosine(
-            done, total=plan.epochs * plan.steps, warmup=plan.warmup
+        images, labels = draw_batch(
+            parts.sampler, parts.augment, recipe.patches.batch, random
         )
-        for group in optimizer.param_groups:
+        done = (number - 1) * plan.steps + i - 1
+        factor = warm_cosine(done, total=plan.epochs * plan.steps, warmup=plan.warmup)
+        for group in parts.optimizer.param_groups:
             group["lr"] = plan.learning_rate * factor
         loss = loss_of(net(fabric.to_device(images)), fabric.to_device(labels))
         if not bool(loss.isfinite()):
             raise InputError(
-                f"{recipe.name}: the loss is not a number in epoch {number}, step {i}; the "
-                "state of the last epoch is kept. Lower train.learning_rate"
+                f"{recipe.name}: the loss is not a number in epoch {number}, step {i}; "
+                "the state of the last epoch is kept. Lower train.learning_rate"
             )
-        optimizer.zero_grad(set_to_none=True)
+        parts.optimizer.zero_grad(set_to_none=True)
         fabric.backward(loss)
-        fabric.clip_gradients(net, optimizer, max_norm=plan.clip)
-        optimizer.step()
-        average_into(ema, net, min(plan.ema, (1 + done) / (10 + done)))
+        fabric.clip_gradients(net, parts.optimizer, max_norm=plan.clip)
+        parts.optimizer.step()
+        average_into(parts.ema, net, min(plan.ema, (1 + done) / (10 + done)))
         yield Step(number, i, plan.steps, float(loss.detach()))
 
 
@@ -197,7 +212,7 @@ def _plain(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def average_into(ema: nn.Module, net: nn.Module, decay: float) -> None:
-    """ema ← decay · ema + (1 − decay) · net; counters and statistics are copied."""
+    """Ema ← decay · ema + (1 − decay) · net; counters and statistics are copied."""
     state = net.state_dict()
     for name, kept in ema.state_dict().items():
         fresh = state[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Generator, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ import torch
 from src_models.card import TrainedCard
 from src_models.data.splits import Split, split_cases
 from src_models.inference import Options
-from src_models.metrics import Report
 from src_models.progress import Progress
 from src_models.training.cards import draft_card
 from src_models.training.evaluate import reports, summary
@@ -20,11 +18,13 @@ from src_models.training.fit import Epoch, Step, fit, mean_dice
 from src_models.weights import save_model
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from torch import nn
 
     from src_models.data.cases import Case
+    from src_models.metrics import Report
     from src_models.training.config import Recipe
 
 HALF_LOSES = 5e-4  # validation Dice that 16-bit weights may cost
@@ -72,7 +72,9 @@ def train(
         held: tuple[Case, ...] = getattr(sides, side)
         found = []
         options = Options(device=str(next(net.parameters()).device))
-        for one in reports(net, card, held, tolerance=recipe.tolerance, options=options):
+        for one in reports(
+            net, card, held, tolerance=recipe.tolerance, options=options
+        ):
             found.append(one)
             yield Progress(len(found), len(held), f"evaluating {side} case {one[0]}")
         scores[side] = summary([report for _, report in found])

@@ -1,0 +1,52 @@
+"""The widgets the manifest names, and how their parts are wired."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from napari_segreview._plugin import ScanLibrary
+from napari_segreview.core.session import Session
+from napari_segreview.engine import LocalEngine
+from napari_segreview.layers.shelf import NapariShelf
+from napari_segreview.ui.dock import Dock
+from napari_segreview.ui.runner import ThreadRunner
+
+_sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+
+
+class MainDock(Dock):
+    """The whole dock. napari passes its viewer by the parameter's name."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(session_of(napari_viewer))
+
+
+class SegmentDock(Dock):
+    """The Segment panel by itself."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(session_of(napari_viewer), ("Segment",))
+
+
+class CompareDock(Dock):
+    """The Compare panel by itself."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(session_of(napari_viewer), ("Compare",))
+
+
+def session_of(viewer: Any) -> Session:
+    """The one session of a viewer; all its panels share it. Made at the first call."""
+    viewer = getattr(viewer, "__wrapped__", viewer)  # widgets get a proxy
+    if viewer not in _sessions:
+        _sessions[viewer] = _new_session(viewer)
+    return _sessions[viewer]
+
+
+def _new_session(viewer: Any) -> Session:
+    shelf, runner = NapariShelf(viewer), ThreadRunner()
+    session = Session(LocalEngine(), shelf, ScanLibrary(), runner, thread="main")
+    shelf.on_change(session.layers_changed)
+    viewer.window._qt_window.destroyed.connect(lambda: runner.close())
+    return session

@@ -1,0 +1,263 @@
+"""All of it without a window: `segreview …`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from napari_segreview import __version__
+from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from src_models.metrics import Report
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="segreview",
+    help="Segment, score and train on medical images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line; any error a user can cause is one line, exit status 1."""
+    try:
+        app()
+    except (InputError, OSError) as error:
+        err.print(f"[red]segreview:[/red] {escape(_one_line(error))}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("segreview: stopped; nothing was written")
+        sys.exit(130)
+
+
+def _one_line(error: Exception) -> str:
+    if (
+        isinstance(error, OSError)
+        and error.strerror
+        and not isinstance(error, InputError)
+    ):
+        return f"{error.filename or ''}: {error.strerror}".lstrip(": ")
+    return " ".join(str(error).split())
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"segreview {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version.", callback=_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the trained models and the architectures."""
+    from src_models.card import bundled, read_card
+    from src_models.catalog import CARDS
+
+    cards = [read_card(folder) for folder in bundled().values()]
+    if as_json:
+        facts = {
+            "models": [card.model_dump(mode="json") for card in cards],
+            "architectures": [
+                {
+                    "name": card.name,
+                    "title": card.title,
+                    "paper": card.paper,
+                    "reference": card.reference,
+                    "dims": card.dims,
+                    "presets": sorted({preset for preset, _ in card.presets}),
+                }
+                for card in CARDS.values()
+            ],
+        }
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    table = Table(
+        "model", "segments", "wants", "Dice (unseen cases)", "licence of data"
+    )
+    for card in cards:
+        dice = f"{card.locked.mean_dice:.3f} ({card.locked.cases})"
+        table.add_row(card.name, card.task, card.wants, dice, card.data.licence)
+    out.print(table)
+    zoo = Table("architecture", "dims", "presets", "paper")
+    for row in CARDS.values():
+        dims = ", ".join(f"{n}D" for n in row.dims)
+        presets = ", ".join(sorted({preset for preset, _ in row.presets}))
+        zoo.add_row(row.name, dims, presets, row.paper)
+    out.print(zoo)
+
+
+@app.command()
+def predict(
+    image: Annotated[Path, typer.Argument(help="A file or a DICOM folder.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="Its name or folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The mask to write.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda:0, mps; else the best.")] = "",
+    mirror: Annotated[bool, typer.Option(help="Average mirrored views.")] = False,
+) -> None:
+    """Segment an image and write the labels on its own grid."""
+    from napari_segreview.core.protocols import Wish
+    from napari_segreview.engine import LocalEngine
+    from napari_segreview.scans import check_writable, read_one, write_labels
+
+    check_writable(output)
+    scan = read_one(image)
+    _warn(scan.warnings)
+    engine = LocalEngine()
+    wish = Wish(model=model, device=device or engine.devices()[0].key, mirror=mirror)
+    answer = _follow(engine.segment(scan, wish))
+    write_labels(answer.labels, output)
+    out.print(f"{answer.said}\nWrote {output}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def score(
+    prediction: Annotated[Path, typer.Argument(help="Labels to judge.")],
+    reference: Annotated[Path, typer.Argument(help="Labels to trust.")],
+    tolerance: Annotated[float, typer.Option(help="For the NSD; mm (or px).")] = 2.0,
+    csv: Annotated[Path | None, typer.Option(help="Also write a CSV file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Score labels against a reference on the same grid."""
+    from napari_segreview.engine.evaluate import compare
+    from napari_segreview.scans import read_labels
+
+    pair = read_labels(prediction), read_labels(reference)
+    for labels in pair:
+        _warn(labels.warnings)
+    report = _follow(compare(*pair, tolerance))
+    if csv is not None:
+        report.to_csv(csv)
+    if as_json:
+        typer.echo(report.to_json())
+        return
+    out.print(_as_table(report))
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, e.g. recipes/NAME.toml.")],
+    data: Annotated[
+        Path, typer.Option(envvar="SEGREVIEW_DATA", help="Folder that holds the sets.")
+    ] = Path("data"),
+    run: Annotated[Path | None, typer.Option(help="State of the run.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the new model.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+) -> None:
+    """Train a recipe; interrupted, the same command goes on where it was."""
+    from napari_segreview._training import read_cases
+    from src_models.training.config import read_recipe
+
+    plan = read_recipe(recipe)
+    run = run or Path("runs") / plan.name
+    output = output or run / "model"
+    with err.status(f"Reading {plan.data.folder}"):
+        cases = list(read_cases(plan, data))
+    from napari_segreview._training_view import follow_training
+    from src_models.training.run import train as training
+
+    card = follow_training(
+        training(plan, cases, run=run, out=output, accelerator=device), err
+    )
+    out.print(
+        f"{card.title}: Dice {card.locked.mean_dice:.4f} on {card.locked.cases} locked "
+        f"cases, {card.validation.mean_dice:.4f} on {card.validation.cases} validation "
+        f"cases\nWrote {output}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="What is written without a display.")
+    ] = Path("demo-output"),
+    image: Annotated[Path | None, typer.Option(help="Your image instead.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="Its labels.")] = None,
+    headless: Annotated[
+        bool, typer.Option(help="Draw on a virtual display, write, and end.")
+    ] = False,
+) -> None:
+    """Open napari with a sample, segment it, show labels and scores."""
+    from napari_segreview._demo import show, under_xvfb
+
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform == "linux" and (headless or not display):
+        if "SEGREVIEW_DEMO_SCREEN" not in os.environ:
+            sys.exit(under_xvfb([str(arg) for arg in sys.argv[1:]]))
+        headless = True
+    show(output, image, reference, headless=headless)
+
+
+def _warn(lines: tuple[str, ...]) -> None:
+    for line in lines:
+        err.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
+
+
+def _follow(steps: Generator[Any, None, T]) -> T:
+    """Run long work to its end under a progress bar (only on a terminal)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            bar.update(
+                task,
+                description=step.note,
+                completed=step.done,
+                total=step.total or None,
+            )
+
+
+def _as_table(report: Report) -> Table:
+    from napari_segreview.core.report_table import table_of
+
+    content = table_of(report)
+    title = f"{report.prediction} against {report.reference}"
+    table = Table(title=title, caption="In brackets: by the rule for empty labels.")
+    for at, header in enumerate(content.headers):
+        table.add_column(header, justify="right" if at else "left")
+    for row in content.rows:
+        table.add_row(*(escape(cell.text) for cell in row))
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Scans and label maps ↔ napari layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_segreview.core.errors import InputError
+from napari_segreview.core.labels import Label, LabelMap, LabelTable
+from napari_segreview.core.scan import Scan
+from napari_segreview.layers.placing import (
+    KEY,
+    Origin,
+    grid_from_transform,
+    placement,
+    transform_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari.layers import Layer
+
+    from napari_segreview.core.geometry import Grid
+
+TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units")
+
+
+def image_layers(scan: Scan) -> list[Image]:
+    """One layer; a scan with other than 3 or 4 channels gets one a channel."""
+    place = placement(scan.grid, scan.has_time, scan.frame_ms)
+    colour = scan.has_channels and scan.channels in (3, 4)
+    if scan.has_channels and not colour:
+        parts = [
+            (scan.data[..., c], f"{scan.name} · channel {c + 1}")
+            for c in range(scan.channels)
+        ]
+    else:
+        parts = [(scan.data, scan.name)]
+    layers = [Image(data, name=name, rgb=colour, **place) for data, name in parts]
+    for layer in layers:
+        _remember(
+            layer, scan.grid, scan.has_time, scan.modality, scan.frame_ms, scan.warnings
+        )
+    return layers
+
+
+def labels_layer(labels: LabelMap, beside: Layer | None = None) -> Labels:
+    """A Labels layer with names and colours; placed as `beside` is, if given."""
+    if beside is not None and beside.ndim == labels.data.ndim:
+        place = {key: getattr(beside, key) for key in TRANSFORM}
+    else:
+        place = placement(labels.grid, labels.has_time, None)
+    layer = Labels(
+        labels.data,
+        name=labels.name,
+        features=_features(labels.table),
+        colormap=_colormap(labels.table),
+        opacity=0.6,
+        **place,
+    )
+    _remember(layer, labels.grid, labels.has_time, warnings=labels.warnings)
+    return layer
+
+
+def to_scan(layer: Image) -> Scan:
+    """The scan behind an image layer; its array is the layer's own, not a copy.
+
+    Raises
+    ------
+    InputError
+        If it has more axes than time and space, or is multiscale.
+    """
+    data = layer.data[0] if layer.multiscale else layer.data
+    origin = origin_of(layer)
+    has_time = origin.has_time if origin else layer.ndim == 4
+    n = layer.ndim - has_time
+    if n not in (2, 3):
+        raise InputError(
+            f"{layer.name}: 2D, 3D, or one of them over time is wanted; this layer has "
+            f"{layer.ndim} axes"
+        )
+    shape = tuple(data.shape[has_time : has_time + n])
+    return Scan(
+        data=data,
+        grid=origin.grid if origin else grid_from_transform(layer, shape),
+        name=layer.name,
+        has_time=has_time,
+        has_channels=bool(layer.rgb),
+        frame_ms=origin.frame_ms if origin else None,
+        modality=origin.modality if origin else "",
+        warnings=origin.warnings if origin else (),
+    )
+
+
+def to_label_map(layer: Labels, others: Iterable[Layer] = ()) -> LabelMap:
+    """The labels of a layer, as they are now (copied: painting may go on).
+
+    A layer without a grid of its own (napari's "new labels") takes that of the layer
+    among `others` that has the same shape and place.
+
+    Raises
+    ------
+    InputError
+        If a label is negative, or the layer has too many axes.
+    """
+    data = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    if data.dtype.kind == "i":
+        if data.size and data.min() < 0:
+            raise InputError(f"{layer.name}: labels must be ≥ 0, got {data.min()}")
+        data = data.astype(f"u{data.dtype.itemsize}")
+    elif data.dtype.kind == "b":
+        data = data.astype(np.uint8)
+    else:
+        data = data.copy()
+    origin = origin_of(layer) or _twin(layer, data.shape, others)
+    has_time = origin.has_time if origin else data.ndim == 4
+    shape = data.shape[has_time:]
+    if len(shape) not in (2, 3):
+        raise InputError(
+            f"{layer.name}: labels of {data.ndim} axes cannot be used; 2D, 3D, or one of "
+            "them over time is wanted"
+        )
+    return LabelMap(
+        data=data,
+        grid=origin.grid if origin else grid_from_transform(layer, shape),
+        table=_table(layer),
+        name=layer.name,
+    )
+
+
+def origin_of(layer: Layer) -> Origin | None:
+    """What the layer keeps of its scan, unless it was moved since."""
+    origin = layer.metadata.get(KEY)
+    if not isinstance(origin, Origin):
+        return None
+    return origin if np.allclose(origin.shown, transform_of(layer)) else None
+
+
+def _remember(
+    layer: Layer,
+    grid: Grid,
+    has_time: bool,
+    modality: str = "",
+    frame_ms: float | None = None,
+    warnings: tuple[str, ...] = (),
+) -> None:
+    shown = transform_of(layer)
+    layer.metadata[KEY] = Origin(grid, has_time, shown, modality, frame_ms, warnings)
+
+
+def _twin(
+    layer: Layer, shape: tuple[int, ...], others: Iterable[Layer]
+) -> Origin | None:
+    for other in others:
+        origin = origin_of(other)
+        if (
+            origin is not None
+            and other.ndim == layer.ndim
+            and tuple(other.data.shape[: layer.ndim]) == shape
+            and np.allclose(origin.shown, transform_of(layer))
+        ):
+            return origin
+    return None
+
+
+def _features(table: LabelTable) -> dict[str, list[Any]]:
+    """Napari says "2; name: tumour" in its status bar."""
+    if not table:
+        return {}
+    values = [0, *table]
+    return {"index": values, "name": ["background", *(table.name(v) for v in table)]}
+
+
+def _colormap(table: LabelTable) -> DirectLabelColormap | None:
+    if not table:
+        return None
+    colors: dict[int | None, Any] = {v: (*table.color(v), 1.0) for v in table}
+    return DirectLabelColormap(
+        color_dict={None: (0.6, 0.6, 0.6, 1.0), 0: (0, 0, 0, 0), **colors}
+    )
+
+
+def _table(layer: Labels) -> LabelTable:
+    features = layer.features
+    if "index" not in features or "name" not in features:
+        return LabelTable()
+    rows = []
+    for value, name in zip(features["index"], features["name"], strict=True):
+        if int(value) > 0:
+            red, green, blue, _ = (float(v) for v in layer.get_color(int(value)))
+            rows.append(Label(int(value), str(name), (red, green, blue)))
+    return LabelTable(tuple(rows))

@@ -1,0 +1,159 @@
+"""Two label layers in, numbers out: sortable, on hover what each means, as CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QDoubleSpinBox,
+    QFileDialog,
+    QHBoxLayout,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+from napari_segreview.core.report_table import Cell, table_of
+from napari_segreview.core.state import State, view
+from napari_segreview.ui.form import (
+    Panel,
+    column,
+    combo,
+    fill,
+    form,
+    say,
+    wrapped_label,
+)
+
+if TYPE_CHECKING:
+    from napari_segreview.core.session import Session
+
+SORT_KEY = Qt.ItemDataRole.UserRole
+MIN_ROWS = 3
+
+
+class NumberItem(QTableWidgetItem):
+    """A cell that sorts by its number, not by its text."""
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__(cell.text)
+        self.setData(SORT_KEY, cell.key)
+        self.setToolTip(cell.hover)
+        self.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+        if isinstance(cell.key, float):
+            self.setTextAlignment(
+                Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            )
+
+    def __lt__(self, other: QTableWidgetItem) -> bool:
+        less: bool = self.data(SORT_KEY) < other.data(SORT_KEY)
+        return less
+
+
+class ComparePanel(Panel):
+    """Prediction against reference."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.prediction = combo("The labels to judge")
+        self.reference = combo("The labels to trust, e.g. drawn by hand")
+        for box in (self.prediction, self.reference):
+            box.activated.connect(self._pair_chosen)
+        self.tolerance = QDoubleSpinBox()
+        self.tolerance.setRange(0.1, 100.0)
+        self.tolerance.setSingleStep(0.5)
+        self.tolerance.setDecimals(1)
+        self.tolerance.setKeyboardTracking(False)
+        self.tolerance.setToolTip(
+            "Surfaces closer than this count as the same (for the NSD)"
+        )
+        self.tolerance.valueChanged.connect(session.choose_tolerance)
+        self.run = QPushButton("C&ompare")
+        self.run.clicked.connect(session.compare)
+        self.save = QPushButton("Save as CSV…")
+        self.save.setToolTip("The table, for a spreadsheet")
+        self.save.clicked.connect(self._ask_csv)
+        self.hint = wrapped_label("hint")
+        self.table = self._make_table()
+
+        layout = column(self)
+        rows = form()
+        rows.addRow("Prediction", self.prediction)
+        rows.addRow("Reference", self.reference)
+        rows.addRow("Tolerance", self.tolerance)
+        layout.addLayout(rows)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run, stretch=2)
+        buttons.addWidget(self.save, stretch=1)
+        layout.addLayout(buttons)
+        layout.addWidget(self.hint)
+        layout.addWidget(self.table)
+        self._drawn: object = None
+        self.follow()
+
+    def _make_table(self) -> QTableWidget:
+        table = QTableWidget()
+        table.setSortingEnabled(True)
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        numbers = table.verticalHeader()
+        if numbers is not None:
+            numbers.setVisible(False)
+        return table
+
+    def draw(self, state: State) -> None:
+        shown = view(state)
+        entries = [(ref.key, ref.name) for ref in state.labels]
+        fill(self.prediction, entries, state.prediction)
+        fill(self.reference, entries, state.reference)
+        with QSignalBlocker(self.tolerance):
+            self.tolerance.setValue(state.tolerance)
+            self.tolerance.setSuffix(f" {shown.tolerance_unit}")
+        self.run.setEnabled(shown.may_compare)
+        self.run.setToolTip(
+            shown.why_not_compare or "Dice, surface distances and volumes of each label"
+        )
+        say(self.hint, "" if shown.may_compare or shown.busy else shown.why_not_compare)
+        self.save.setEnabled(state.report is not None)
+        self.table.setVisible(state.report is not None)
+        if state.report is not self._drawn:
+            self._drawn = state.report
+            self._draw_table(state)
+
+    def _draw_table(self, state: State) -> None:
+        if state.report is None:
+            self.table.setRowCount(0)
+            return
+        content = table_of(state.report)
+        self.table.setSortingEnabled(False)
+        self.table.setColumnCount(len(content.headers))
+        self.table.setRowCount(len(content.rows))
+        for at, (title, hover) in enumerate(
+            zip(content.headers, content.hovers, strict=True)
+        ):
+            header = QTableWidgetItem(title)
+            header.setToolTip(hover)
+            self.table.setHorizontalHeaderItem(at, header)
+        for row, cells in enumerate(content.rows):
+            for at, cell in enumerate(cells):
+                self.table.setItem(row, at, NumberItem(cell))
+        self.table.setSortingEnabled(True)
+        self.table.resizeColumnsToContents()
+        rows = max(MIN_ROWS, min(10, len(content.rows)))
+        self.table.setMinimumHeight((rows + 2) * (self.table.rowHeight(0) or 24))
+
+    def _pair_chosen(self, _: int) -> None:
+        self.session.choose_pair(
+            self.prediction.currentData() or "", self.reference.currentData() or ""
+        )
+
+    def _ask_csv(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save the scores", "scores.csv", "Spreadsheet (*.csv)"
+        )
+        if name:
+            self.session.save_report(Path(name))

@@ -1,0 +1,55 @@
+"""The dock: panels one below the other, the job bar at the foot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+
+from napari_segreview.ui.compare_panel import ComparePanel
+from napari_segreview.ui.form import column, section
+from napari_segreview.ui.job_bar import JobBar
+from napari_segreview.ui.scan_panel import ScanPanel
+from napari_segreview.ui.segment_panel import SegmentPanel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_segreview.core.session import Session
+
+PANELS: dict[str, Callable[[Session], QWidget]] = {
+    "Segment": SegmentPanel,
+    "Compare": ComparePanel,
+}
+WIDTH = 380
+
+
+class Dock(QWidget):
+    """The scan, some panels, the job bar. Scrolls when the window is short."""
+
+    def __init__(
+        self, session: Session, titles: tuple[str, ...] = tuple(PANELS)
+    ) -> None:
+        super().__init__()
+        self.scan = ScanPanel(session)
+        self.panels = {title: PANELS[title](session) for title in titles}
+        self.jobs = JobBar(session)
+        inside = QWidget()
+        parts = column(inside)
+        parts.addWidget(self.scan)
+        for title, panel in self.panels.items():
+            parts.addWidget(section(title, panel) if len(titles) > 1 else panel)
+        parts.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = column(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.addWidget(scroll, stretch=1)
+        layout.addWidget(self.jobs)
+
+    def sizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        return QSize(WIDTH, 640)

@@ -1,0 +1,110 @@
+"""Small pieces that all panels are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from napari_segreview.core.session import Session
+    from napari_segreview.core.state import State
+
+GAP = 6
+
+
+def wrapped_label(name: str = "") -> QLabel:
+    """Text that breaks into lines instead of widening the dock, and can be copied."""
+    label = QLabel()
+    label.setObjectName(name)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+    return label
+
+
+def say(label: QLabel, text: str) -> None:
+    """Show the text; an empty label takes no room."""
+    label.setText(text)
+    label.setVisible(bool(text))
+
+
+def combo(tip: str) -> QComboBox:
+    """A choice that may be narrower than its longest entry."""
+    box = QComboBox()
+    box.setToolTip(tip)
+    box.setMinimumContentsLength(8)
+    box.setSizeAdjustPolicy(
+        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    )
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return box
+
+
+def fill(box: QComboBox, entries: Iterable[tuple[str, str]], chosen: str) -> None:
+    """Show (key, text) entries with one chosen; tells nobody."""
+    with QSignalBlocker(box):
+        box.clear()
+        for key, text in entries:
+            box.addItem(text, key)
+        box.setCurrentIndex(box.findData(chosen))
+
+
+def form() -> QFormLayout:
+    """Rows of label and widget, widgets as wide as the dock."""
+    layout = QFormLayout()
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(GAP)
+    return layout
+
+
+def column(parent: QWidget | None = None) -> QVBoxLayout:
+    layout = QVBoxLayout(parent)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(GAP)
+    return layout
+
+
+def section(title: str, content: QWidget) -> QCollapsible:
+    """A part of the dock that folds; open at first."""
+    fold = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+    fold.setDuration(0)
+    fold.addWidget(content)
+    fold.expand(animate=False)
+    return fold
+
+
+class Panel(QWidget):
+    """A part of the window. It holds no truth: it draws the session's state.
+
+    Subclasses build their widgets in ``__init__``, then call `follow`.
+    """
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._unfollow: Callable[[], None] | None = None
+
+    def follow(self) -> None:
+        """Draw the state now and whenever it changes, until the widget is destroyed."""
+        changed = self.session.changed
+        slot = changed.connect(lambda _, new: self.draw(new))
+        self.destroyed.connect(lambda: changed.disconnect(slot, missing_ok=True))
+        self.draw(self.session.state)
+
+    def draw(self, state: State) -> None:
+        """Show the state."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it is drawn")
