@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.state import State
 
 SCREEN = "1400x900x24"
+VIRTUAL = "SEGREVIEW_DEMO_SCREEN"  # set where the screen is a virtual one
 
 
 def under_xvfb(arguments: list[str]) -> int:
@@ -40,12 +42,9 @@ def under_xvfb(arguments: list[str]) -> int:
             "apt-get install xvfb xauth"
         )
     command = [xvfb, "-a", "-s", f"-screen 0 {SCREEN}", sys.executable, "-m"]
-    environment = {"SEGREVIEW_DEMO_SCREEN": "1", "QT_QPA_PLATFORM": "xcb"}
-    import os
-
     return subprocess.call(
         [*command, "napari_segreview.cli", *arguments],
-        env={**os.environ, **environment},
+        env={**os.environ, VIRTUAL: "1", "QT_QPA_PLATFORM": "xcb"},
     )
 
 

@@ -212,14 +212,13 @@ def demo(
     ] = False,
 ) -> None:
     """Open napari with a sample, segment it, show labels and scores."""
-    from napari_segreview._demo import show, under_xvfb
+    from napari_segreview._demo import VIRTUAL, show, under_xvfb
 
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if sys.platform == "linux" and (headless or not display):
-        if "SEGREVIEW_DEMO_SCREEN" not in os.environ:
-            sys.exit(under_xvfb([str(arg) for arg in sys.argv[1:]]))
-        headless = True
-    show(output, image, reference, headless=headless)
+    drawn = VIRTUAL in os.environ
+    if sys.platform == "linux" and not drawn and (headless or not display):
+        sys.exit(under_xvfb(sys.argv[1:]))
+    show(output, image, reference, headless=headless or drawn)
 
 
 def _warn(lines: tuple[str, ...]) -> None:

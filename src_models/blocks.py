@@ -19,6 +19,22 @@ POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
+class InstanceNorm(nn.GroupNorm):
+    """Each channel of each image by itself, with scale and shift.
+
+    Takes a single voxel too, which PyTorch's own layers refuse: it becomes the shift.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+    def forward(self, x_BCS: Tensor) -> Tensor:
+        """x_BCS -> x_BCS."""
+        return torch.group_norm(
+            x_BCS, self.num_groups, self.weight, self.bias, self.eps
+        )
+
+
 def check_input(x_BCS: Tensor, ndim: int, in_channels: int) -> None:
     """Refuse an input that the net was not built for, in words.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,6 +41,8 @@ def parse(kind: type[R], values: dict[str, Any], where: str) -> R:
 def _first_fault(kind: type[Record], error: ValidationError) -> str:
     fault = error.errors()[0]
     path = ".".join(str(part) for part in fault["loc"])
+    if not path:  # the whole text; not worth repeating
+        return fault["msg"]
     if fault["type"] != "extra_forbidden":
         return f"{path}: {fault['msg']}, got {fault.get('input')!r}"[:300]
     *parents, wrong = (str(part) for part in fault["loc"])
@@ -51,11 +53,15 @@ def _first_fault(kind: type[Record], error: ValidationError) -> str:
 
 
 def _fields(kind: type[BaseModel], parents: list[str]) -> list[str]:
+    """Keys of the record that `parents` lead to; a number in them is a place in a list."""
     for part in parents:
-        field = kind.model_fields.get(part)
-        if field is None or not isinstance(field.annotation, type):
-            return []
-        kind = field.annotation
+        if not part.isdecimal():
+            held = kind.model_fields[part].annotation
+            kind = next(
+                one
+                for one in (held, *get_args(held))
+                if isinstance(one, type) and issubclass(one, BaseModel)
+            )
     return list(kind.model_fields)
 
 
@@ -182,6 +188,8 @@ def read_card(folder: Path) -> TrainedCard:
             f"{folder}: no readable {CARD_FILE} ({error.strerror}); a model is a folder "
             f"with {CARD_FILE} and {WEIGHTS_FILE}"
         ) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file in UTF-8 ({error})") from None
     try:
         return TrainedCard.model_validate_json(text)
     except ValidationError as error:

@@ -12,7 +12,7 @@ from napari_segreview.scans.reading import (
     read_one,
 )
 from napari_segreview.scans.samples import SAMPLES, Sample
-from napari_segreview.scans.writing import WRITABLE, write_labels
+from napari_segreview.scans.writing import WRITABLE, check_writable, write_labels
 
 __all__ = [
     "READABLE",
@@ -21,6 +21,7 @@ __all__ = [
     "Sample",
     "WriteError",
     "can_read",
+    "check_writable",
     "looks_like_labels",
     "read",
     "read_labels",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.labels import LabelMap
 
+DRAFT = ".segreview-"
 RIGHT_ANGLE = 1e-4  # the largest cosine between two axes that NIfTI is trusted with
 
 
@@ -84,10 +85,8 @@ def write_labels(labels: LabelMap, path: str | Path) -> None:
     largest = int(labels.data.max(initial=0))
     small = replace(labels, data=labels.data.astype(smallest_unsigned(largest)))
     folder = path.absolute().parent
-    if not folder.is_dir():
-        raise WriteError(f"{path.name}: there is no folder {folder}; make it first")
-    with _told(path), tempfile.TemporaryDirectory(dir=folder, prefix=DRAFT) as place:
-        draft = Path(place, path.name)
+    with _drafts(path) as place:
+        draft = place / path.name
         written = _write(form, small, draft)
         guard.check_same(small, read_labels(draft), draft if form.volume else None)
         for file in written:
@@ -95,14 +94,42 @@ def write_labels(labels: LabelMap, path: str | Path) -> None:
     _flush(folder)
 
 
-DRAFT = ".segreview-"
+def check_writable(path: str | Path) -> None:
+    """Say before the work, not after it, that labels cannot be saved there.
+
+    Raises
+    ------
+    InputError
+        If the suffix is none of `WRITABLE`.
+    WriteError
+        If the folder is missing or not writable.
+    """
+    path = Path(path)
+    _suffix(path)
+    with _drafts(path):
+        pass
+
+
+@contextmanager
+def _drafts(path: Path) -> Iterator[Path]:
+    """A folder beside `path` that is gone afterwards."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise WriteError(f"{path.name}: there is no folder {folder}; make it first")
+    with _told(path), tempfile.TemporaryDirectory(dir=folder, prefix=DRAFT) as place:
+        yield Path(place)
+
+
+def _suffix(path: Path) -> str:
+    suffix = suffix_of(path, FORMATS)
+    if not suffix:
+        raise InputError(f"{path.name}: labels can be saved as {', '.join(WRITABLE)}")
+    return suffix
 
 
 def _format(labels: LabelMap, path: Path) -> Format:
     """The format of the suffix, if it holds these labels."""
-    suffix = suffix_of(path, FORMATS)
-    if not suffix:
-        raise InputError(f"{path.name}: labels can be saved as {', '.join(WRITABLE)}")
+    suffix = _suffix(path)
     form = FORMATS[suffix]
     axes = label_table.axes_of(labels)
     if axes not in form.axes:

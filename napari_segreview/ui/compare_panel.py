@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.session import Session
 
 SORT_KEY = Qt.ItemDataRole.UserRole
-MIN_ROWS = 3
+MOST_ROWS = 12  # before the table scrolls
 
 
 class NumberItem(QTableWidgetItem):
@@ -143,8 +143,8 @@ class ComparePanel(Panel):
                 self.table.setItem(row, at, NumberItem(cell))
         self.table.setSortingEnabled(True)
         self.table.resizeColumnsToContents()
-        rows = max(MIN_ROWS, min(10, len(content.rows)))
-        self.table.setMinimumHeight((rows + 2) * (self.table.rowHeight(0) or 24))
+        rows = min(MOST_ROWS, len(content.rows))
+        self.table.setFixedHeight((rows + 2) * max(self.table.rowHeight(0), 24))
 
     def _pair_chosen(self, _: int) -> None:
         self.session.choose_pair(

@@ -17,7 +17,7 @@ class ThreadRunner:
     """Gives each job a thread. Slots connected with ``thread="main"`` run on this one."""
 
     def __init__(self) -> None:
-        start_emitting_from_queue()
+        start_emitting_from_queue(msec=20)  # 0, the default, would poll without rest
         self._job: Job[Any] | None = None
         self._thread: threading.Thread | None = None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton, QWidget
 
 from napari_segreview.core.state import State, view
@@ -44,9 +43,10 @@ class ScanPanel(Panel):
         self.try_sample.setToolTip("Real images that come with the program")
         menu = QMenu(self.try_sample)
         for key, title in session.state.samples:
-            action = QAction(title, menu)
-            action.triggered.connect(lambda _=False, key=key: session.open_sample(key))
-            menu.addAction(action)
+            action = menu.addAction(title)
+            if action is not None:
+                action.setData(key)
+        menu.triggered.connect(lambda action: session.open_sample(action.data()))
         self.try_sample.setMenu(menu)
 
         self.chosen = QWidget()

@@ -27,11 +27,12 @@ def normalise(image_CS: npt.NDArray[Any], recipe: Intensity) -> npt.NDArray[np.f
     (C, *S) float32
     """
     if recipe.kind == "window":
-        if recipe.window is None:
+        low, high = recipe.window or (0.0, 0.0)
+        if not low < high:
             raise InputError(
-                'intensity "window" needs its two ends, window = [low, high]'
+                'intensity "window" needs its two ends, window = [low, high], the lower '
+                f"first; got {recipe.window}"
             )
-        low, high = recipe.window
         clipped: npt.NDArray[np.float32] = np.clip(image_CS, low, high).astype(
             np.float32
         )

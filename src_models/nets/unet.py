@@ -21,6 +21,7 @@ from src_models.blocks import (
     CONV,
     POOL,
     UP,
+    InstanceNorm,
     check_input,
     crop_to,
     mirror,
@@ -34,8 +35,8 @@ def norm_layers(norm: Norm, ndim: int, channels: int) -> list[nn.Module]:
     """No layer, or one. The 3D paper's Caffe batch norm has no scale and shift."""
     if norm == "batch":
         return [BATCH_NORM[ndim](channels, affine=False)]
-    if norm == "instance":  # as groups of one, which also takes a single voxel
-        return [nn.GroupNorm(channels, channels)]
+    if norm == "instance":
+        return [InstanceNorm(channels)]
     return []
 
 

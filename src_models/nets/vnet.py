@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from src_models.blocks import CONV, UP, check_input, crop_to, to_multiple
+from src_models.blocks import CONV, UP, InstanceNorm, check_input, crop_to, to_multiple
 
 DOWN_CONVS = (1, 2, 3, 3)  # convolutions in each stage on the way down,
 UP_CONVS = (3, 2, 1, 1)  # and on the way up
@@ -28,7 +28,7 @@ class Stage(nn.Module):
         for i in range(n):
             layers.append(CONV[ndim](channels, channels, kernel, padding=kernel // 2))
             if norm:
-                layers.append(nn.GroupNorm(channels, channels))
+                layers.append(InstanceNorm(channels))
             if i < n - 1:
                 layers.append(nn.PReLU(channels))
         self.convs = nn.Sequential(*layers)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PARTS = ("net", "ema")
+FACTS = {"epoch", "best", "history", "recipe"}
+BEST = "best.safetensors"
+# What reading a file that is cut, edited or of another net can end in.
+DAMAGE = (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError)
 
 
 def save(
@@ -71,17 +75,38 @@ def load(
         tensors = load_file(folder / facts["tensors"])
         for part, module in zip(PARTS, (net, ema), strict=True):
             module.load_state_dict(_below(tensors, part))
-    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"{folder}: the interrupted run cannot be resumed ({_line(error)}); delete the "
-            "folder to start again"
-        ) from None
+        missing = FACTS - facts.keys()
+        if missing:
+            raise ValueError(f"{path.name} lacks {', '.join(sorted(missing))}")
+    except DAMAGE as error:
+        raise _beyond_repair(folder, error) from None
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in _below(tensors, "optimizer").items():
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return facts
+
+
+def load_best(folder: Path, net: nn.Module) -> None:
+    """Give the net the best weights of the run.
+
+    Raises
+    ------
+    InputError
+        If their file is missing, damaged or of another net.
+    """
+    try:
+        net.load_state_dict(load_file(folder / BEST))
+    except DAMAGE as error:
+        raise _beyond_repair(folder, error) from None
+
+
+def _beyond_repair(folder: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{folder}: the interrupted run cannot be resumed ({_line(error)}); delete the "
+        "folder to start again"
+    )
 
 
 def _below(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:

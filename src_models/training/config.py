@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from src_models.card import Intensity, LabelRow, NetSpec, Record, parse
 from src_models.errors import InputError
@@ -46,7 +46,7 @@ class DataSpec(Record):
 class Patches(Record):
     """What one training step sees."""
 
-    size: tuple[int, ...]
+    size: tuple[PositiveInt, ...]
     batch: int = Field(ge=1)
     foreground: float = Field(default=0.5, ge=0, le=1)
 
@@ -89,7 +89,7 @@ class Recipe(Record):
     net: NetSpec
     labels: tuple[LabelRow, ...]
     intensity: Intensity
-    spacing: tuple[float, ...] | None = None
+    spacing: tuple[PositiveFloat, ...] | None = None
     orientation: str = ""
     tolerance: float = Field(default=2.0, gt=0)
     patches: Patches
@@ -113,14 +113,41 @@ def read_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file ({error})") from None
     recipe = parse(Recipe, values, str(path))
-    ndim = recipe.net.ndim
-    if len(recipe.patches.size) != ndim:
-        raise InputError(f"{path}: patches.size needs {ndim} sides")
-    if recipe.spacing is not None and len(recipe.spacing) != ndim:
-        raise InputError(f"{path}: spacing needs {ndim} values")
-    wanted = list(range(1, recipe.net.classes))
-    if [row.value for row in recipe.labels] != wanted:
-        raise InputError(f"{path}: labels must have the values {wanted}, in that order")
-    if recipe.data.validation + recipe.data.locked >= 0.9:
-        raise InputError(f"{path}: the split leaves too few cases for training")
+    for holds, wanted in _rules(recipe):
+        if not holds:
+            raise InputError(f"{path}: {wanted}")
     return recipe
+
+
+def _rules(recipe: Recipe) -> tuple[tuple[bool, str], ...]:
+    """Whether values fit each other, and what to say if not."""
+    data, ndim, classes = recipe.data, recipe.net.ndim, recipe.net.classes
+    size, spacing, axes = (
+        recipe.patches.size,
+        recipe.spacing,
+        recipe.augment.mirror_axes,
+    )
+    labels, wanted = [row.value for row in recipe.labels], list(range(1, classes))
+    return (
+        (len(size) == ndim, f"patches.size needs {ndim} sides, got {len(size)}"),
+        (
+            spacing is None or len(spacing) == ndim,
+            f"spacing needs {ndim} values, got {spacing and len(spacing)}",
+        ),
+        (
+            labels == wanted,
+            f"labels must have the values {wanted}, in that order; got {labels}",
+        ),
+        (
+            all(0 <= value < classes for value in data.values.values()),
+            f"data.values must map to 0 … {classes - 1}, got {data.values}",
+        ),
+        (
+            set(axes) <= set(range(ndim)),
+            f"augment.mirror_axes must be in 0 … {ndim - 1}, got {list(axes)}",
+        ),
+        (
+            data.validation + data.locked < 0.9,
+            "the split leaves too few cases for training",
+        ),
+    )

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from monai.data import MetaTensor
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from src_models.catalog import create_model
@@ -102,7 +101,7 @@ def fit(
         reached = mean_dice(parts.ema, card, cases.validation, parts.fabric.device)
         if reached > facts["best"]:
             facts["best"] = reached
-            save_tensors(parts.ema.state_dict(), run / "best.safetensors")
+            save_tensors(parts.ema.state_dict(), run / checkpoint.BEST)
         mean_loss, took = float(np.mean(losses)), time.monotonic() - began
         epoch = Epoch(number, plan.epochs, mean_loss, reached, facts["best"], took)
         facts["epoch"] = number
@@ -112,7 +111,7 @@ def fit(
         )
         _write_history(run, facts["history"])
         yield epoch
-    parts.ema.load_state_dict(load_file(run / "best.safetensors"))
+    checkpoint.load_best(run, parts.ema)
     return parts.ema
 
 

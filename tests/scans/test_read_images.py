@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,8 +60,6 @@ def test_one_bit_gives_0_and_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bits", [2, 4])
 def test_few_bits_are_not_stretched(tmp_path: Path, bits: int) -> None:
     values = GREY % 2**bits
-    import zlib
-
     per_byte = 8 // bits
     rows = np.pad(values, ((0, 0), (0, -6 % per_byte))).reshape(5, -1, per_byte)
     shifts = np.arange(per_byte)[::-1] * bits

@@ -132,6 +132,16 @@ def test_micrometres_become_mm(tmp_path: Path) -> None:
     assert read_one(path).grid.spacing == pytest.approx((3.0, 2.0, 1.0))
 
 
+def test_an_empty_sform_says_nothing(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii", ramp(4, 5, 6))
+    image = nib.load(path)
+    image.set_qform(OBLIQUE, 1)
+    nib.save(image, tmp_path / "b.nii")
+    patch(tmp_path / "b.nii", 280, "<12f", *[0.0] * 12)
+    scan = read_one(tmp_path / "b.nii")
+    np.testing.assert_allclose(scan.grid.affine, LPS @ OBLIQUE, atol=1e-4)
+
+
 def test_2d_nifti(tmp_path: Path) -> None:
     scan = read_one(save(tmp_path / "a.nii", ramp(4, 5), np.diag([2.0, 3.0, 1.0, 1.0])))
     assert scan.data.shape == (5, 4)
@@ -156,6 +166,17 @@ def test_rgb_nifti_has_channels(tmp_path: Path) -> None:
     assert scan.has_channels
     assert scan.data.shape == (4, 3, 2, 3)
     assert scan.data[0, 0, 0].tolist() == [0, 9, 0]
+
+
+@pytest.mark.parametrize("mirror", [1.0, -1.0])
+def test_qform_alone(tmp_path: Path, mirror: float) -> None:
+    affine = OBLIQUE @ np.diag([1.0, 1.0, mirror, 1.0])
+    image = nib.Nifti1Image(ramp(4, 5, 6), None)
+    image.set_qform(affine, 1)
+    nib.save(image, tmp_path / "a.nii")
+    scan = read_one(tmp_path / "a.nii")
+    np.testing.assert_allclose(scan.grid.affine, LPS @ affine, atol=1e-5)
+    assert scan.warnings == ()
 
 
 def test_big_endian_header() -> None:

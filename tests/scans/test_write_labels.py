@@ -20,6 +20,7 @@ from napari_segreview.core.labels import Label, LabelMap, LabelTable
 from napari_segreview.scans import (
     WRITABLE,
     WriteError,
+    check_writable,
     guard,
     read_labels,
     read_one,
@@ -221,6 +222,22 @@ def test_more_than_32_bits(tmp_path: Path, flat: LabelMap) -> None:
 def test_missing_folder(tmp_path: Path, flat: LabelMap) -> None:
     with pytest.raises(WriteError, match="there is no folder"):
         write_labels(flat, tmp_path / "no" / "m.nii.gz")
+
+
+def test_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_writable(tmp_path / "m.nii.gz")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"m\.doc: labels can be saved as"):
+        check_writable(tmp_path / "m.doc")
+    with pytest.raises(WriteError, match="there is no folder"):
+        check_writable(tmp_path / "no" / "m.nii")
+
+    def refused(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(writing.tempfile, "mkdtemp", refused)
+    with pytest.raises(WriteError, match=r"m\.nii was not saved: Permission denied"):
+        check_writable(tmp_path / "m.nii")
 
 
 # -- the earlier file stays ----------------------------------------------------------

@@ -1,0 +1,100 @@
+"""The table of systems: what it names, what it builds, what it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from src_models import CARDS, create_model
+from src_models.catalog import find_card
+from src_models.errors import InputError
+
+ROWS = [(name, *row) for name, card in CARDS.items() for row in card.presets]
+COUNTS = {  # U-Net 2015 and 2016 by their layer lists, V-Net by its released code
+    ("unet", "paper", 2): 31_030_658,
+    ("unet", "paper", 3): 19_069_955,
+    ("vnet", "paper", 3): 61_982_682,
+}
+
+
+def size(name: str, preset: str, ndim: int, in_channels: int, classes: int) -> int:
+    net = create_model(
+        name, ndim=ndim, in_channels=in_channels, classes=classes, preset=preset
+    )
+    return sum(weights.numel() for weights in net.parameters())
+
+
+def test_every_published_count_is_known_here_too() -> None:
+    published = {
+        (name, *row): count
+        for name, card in CARDS.items()
+        for row, (_, _, count) in card.published_parameters.items()
+    }
+    assert published == COUNTS
+
+
+@pytest.mark.parametrize("key", COUNTS, ids=str)
+def test_parameters_are_those_published_to_the_last(key: tuple[str, str, int]) -> None:
+    name, preset, ndim = key
+    given, classes, _ = CARDS[name].published_parameters[preset, ndim]
+    assert size(name, preset, ndim, given, classes) == COUNTS[key]
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row[1] == "compact"], ids=str)
+def test_compact_is_small(row: tuple[str, str, int]) -> None:
+    assert 100_000 < size(*row, 4, 8) <= 3_000_000
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_is_complete(name: str) -> None:
+    card = CARDS[name]
+    assert card.name == name
+    assert card.reference.startswith("https://")
+    assert str(card.year) in card.paper
+    assert card.title and card.distinctive.endswith(".")
+    presets = {(preset, ndim) for preset in ("paper", "compact") for ndim in card.dims}
+    assert set(card.presets) == presets
+
+
+def test_the_table_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        CARDS["mine"] = CARDS["unet"]  # type: ignore[index]
+    with pytest.raises(TypeError):
+        CARDS["unet"].presets["compact", 2]["widths"] = ()  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"name": "unett"}, "no model 'unett'; did you mean 'unet'?"),
+        ({"name": "Vnet"}, "did you mean 'vnet'?"),
+        ({"name": "zzz"}, "no model 'zzz'; there are unet, vnet"),
+        ({"ndim": 4}, "U-Net exists in 2 or 3D, not in 4D"),
+        ({"preset": "huge"}, "no preset 'huge'; there are ['compact', 'paper']"),
+        ({"in_channels": 0}, "at least 1 channel"),
+        ({"classes": 1}, "2 classes (background and one more) are needed"),
+    ],
+)
+def test_what_is_not_there_is_refused_in_one_line(
+    wrong: dict[str, object], says: str
+) -> None:
+    wish: dict[str, object] = {"name": "unet", "ndim": 2, "in_channels": 1}
+    with pytest.raises(InputError) as caught:
+        create_model(**wish | {"classes": 2} | wrong)  # type: ignore[arg-type]
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_listing_wakes_no_torch() -> None:
+    code = (
+        "import sys; from src_models import CARDS; from src_models.catalog import *; "
+        "assert find_card('unet').title; sys.exit('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert run.returncode == 0
+
+
+def test_find_card_gives_the_row() -> None:
+    assert find_card("vnet") is CARDS["vnet"]
