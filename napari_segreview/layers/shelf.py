@@ -51,7 +51,7 @@ class NapariShelf:
         for layer in layers:
             self._viewer.add_layer(layer)
         if first:
-            self._viewer.scale_bar.visible = True
+            self._viewer.canvas.overlays.scale_bar.visible = True
         return _ref(layers[-1])
 
     def show(self, labels: LabelMap, beside: str) -> LayerRef:

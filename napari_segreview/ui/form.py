@@ -82,6 +82,9 @@ def section(title: str, content: QWidget) -> QCollapsible:
     """A part of the dock that folds; open at first."""
     fold = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     fold.setDuration(0)
+    frame = fold.layout()
+    if frame is not None:
+        frame.setContentsMargins(0, 0, 0, 0)
     fold.addWidget(content)
     fold.expand(animate=False)
     return fold

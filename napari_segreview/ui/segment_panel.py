@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QCheckBox,
     QListWidget,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.session import Session
 
 KEY = Qt.ItemDataRole.UserRole
+GREY = "#9a9a9a"  # readable on the dark and on the light theme
 
 
 class SegmentPanel(Panel):
@@ -74,7 +76,7 @@ class SegmentPanel(Panel):
             self._draw_models(state.offers)
         self._select(state.model)
         say(self.about, shown.offer.about if shown.offer else "")
-        say(self.note, shown.offer.note if shown.offer else "")
+        say(self.note, (shown.offer.reason or shown.offer.note) if shown.offer else "")
         fill(self.device, ((d.key, d.title) for d in state.devices), state.device)
         with QSignalBlocker(self.mirror):
             self.mirror.setChecked(state.mirror and shown.may_mirror)
@@ -90,15 +92,18 @@ class SegmentPanel(Panel):
         with QSignalBlocker(self.models):
             self.models.clear()
             for offer in offers:
-                item = QListWidgetItem(f"{offer.title}  ·  {offer.kind}")
+                fits = "" if not offer.reason else "  ·  does not fit"
+                item = QListWidgetItem(f"{offer.title}  ·  {offer.kind}{fits}")
                 item.setData(KEY, offer.name)
                 item.setToolTip(offer.reason or offer.about)
-                if offer.reason:
-                    item.setText(f"{item.text()}  ·  does not fit")
-                    item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEnabled)
+                if offer.reason:  # grey and slanted, yet one can choose it and read why
+                    font = item.font()
+                    font.setItalic(True)
+                    item.setFont(font)
+                    item.setForeground(QColor(GREY))
                 self.models.addItem(item)
             rows = max(2, min(6, len(offers)))
-            self.models.setFixedHeight(rows * (self.models.sizeHintForRow(0) + 2) + 6)
+            self.models.setFixedHeight(rows * (self.models.sizeHintForRow(0) + 2) + 8)
 
     def _select(self, name: str) -> None:
         with QSignalBlocker(self.models):

@@ -80,6 +80,6 @@ def _elastic(strength: float, ndim: int) -> mt.RandomizableTransform:
         keys=BOTH,
         prob=0.2,
         sigma_range=(5, 8),
-        magnitude_range=(0, 20 * strength),
+        magnitude_range=(0, 55 * strength),
         **modes,
     )
