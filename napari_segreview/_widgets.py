@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from napari.utils.notifications import show_error
+
 from napari_segreview._plugin import ScanLibrary
 from napari_segreview.core.session import Session
+from napari_segreview.core.state import State
 from napari_segreview.engine import LocalEngine
 from napari_segreview.layers.shelf import NapariShelf
 from napari_segreview.ui.dock import Dock
@@ -48,5 +51,12 @@ def _new_session(viewer: Any) -> Session:
     shelf, runner = NapariShelf(viewer), ThreadRunner()
     session = Session(LocalEngine(), shelf, ScanLibrary(), runner, thread="main")
     shelf.on_change(session.layers_changed)
+    session.changed.connect(_notify)
     viewer.window._qt_window.destroyed.connect(lambda: runner.close())
     return session
+
+
+def _notify(old: State, new: State) -> None:
+    """A fault is also a napari notification: the dock may be hidden behind another."""
+    if new.fault and new.fault != old.fault:
+        show_error(new.fault)

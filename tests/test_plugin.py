@@ -1,0 +1,142 @@
+"""The plugin as napari meets it: readers, writer, samples, a light start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+
+from napari_segreview import _plugin
+from napari_segreview._widgets import MainDock, session_of
+from napari_segreview.layers.placing import KEY
+from napari_segreview.scans import read_labels, read_one
+from src_models.errors import InputError
+
+FILES = {
+    "NIfTI": "mri_hippocampus/images/hippocampus_190.nii.gz",
+    "NIfTI, oblique": "cine_sunnybrook/images/SC-HF-I-2_ed.nii.gz",
+    "NIfTI, sagittal": "spinalcord_gm_sct/images/t2.nii.gz",
+    "NIfTI, over time": "cine_pig_lv/images/pig_sax_4d.nii.gz",
+    "JPEG": "retina_chasedb1/images/Image_04R.jpg",
+    "PNG": "us_nerve_usgra/images",
+    "DICOM folder": "dicom_rtstruct_sts008/images/CT",
+    "DICOM, slices over time": "dicom_cine_sunnybrook/images",
+}
+
+
+def found(folder: Path, name: str) -> Path:
+    path = folder / name
+    return next(path.glob("*.png")) if name.startswith("us_nerve") else path
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("name", FILES.values(), ids=list(FILES))
+def test_napari_opens_real_files(
+    make_napari_viewer: Callable[[], Any], data_dir: Path, name: str
+) -> None:
+    path = found(data_dir, name)
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(path, plugin="napari-segreview")
+    scan = read_one(path)
+    assert isinstance(layer, Image)
+    assert np.array_equal(layer.data, scan.data)
+    assert layer.metadata[KEY].grid.difference(scan.grid) == ""
+    viewer.dims.set_point(0, viewer.dims.range[0].start)  # it can be sliced
+    assert session_of(viewer).state.scan is not None
+
+
+@pytest.mark.gui
+def test_label_files_become_labels_and_are_saved_where_they_lay(
+    make_napari_viewer: Callable[[], Any], data_dir: Path, tmp_path: Path
+) -> None:
+    source = data_dir / "cine_sunnybrook" / "labels" / "SC-HF-I-2_ed.nii.gz"
+    viewer = make_napari_viewer()
+    (layer,) = viewer.open(source, plugin="napari-segreview")
+    assert isinstance(layer, Labels)
+    layer.paint((3, 100, 100), 7)
+    target = tmp_path / "edited.nii.gz"
+    assert viewer.layers.save(str(target), selected=True, plugin="napari-segreview")
+    before, after = read_labels(source), read_labels(target)
+    assert after.grid.difference(before.grid) == ""  # oblique, and not moved
+    assert after.data[3, 100, 100] == 7
+    assert np.array_equal(after.data[after.data != 7], before.data[after.data != 7])
+
+
+@pytest.mark.parametrize("bad", ["empty.nii.gz", "cut.nii.gz", "letter.nrrd"])
+def test_a_damaged_file_is_told_by_name(tmp_path: Path, bad: str) -> None:
+    path = tmp_path / bad
+    path.write_bytes(
+        {"empty.nii.gz": b"", "cut.nii.gz": b"\x1f\x8b\x08"}.get(bad, b"Dear")
+    )
+    reader = _plugin.get_reader(str(path))
+    assert reader is not None
+    with pytest.raises(InputError, match=bad):
+        reader(str(path))
+
+
+def test_what_is_no_scan_is_left_to_others(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("notes")
+    assert _plugin.get_reader(str(tmp_path / "notes.txt")) is None
+    assert _plugin.get_reader(str(tmp_path)) is None  # a folder without DICOM
+    assert _plugin.get_reader([str(tmp_path / "notes.txt"), "a.nii.gz"]) is None
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize(
+    ("key", "layers"),
+    [("retina", 1), ("phantom", 2), ("dicom-ct", 1), ("brain-template", 1)],
+)
+def test_samples_open(
+    make_napari_viewer: Callable[[], Any], key: str, layers: int
+) -> None:
+    if key == "brain-template" and find_spec("nilearn") is None:
+        pytest.skip("nilearn, an optional extra, is not installed")
+    viewer = make_napari_viewer()
+    viewer.open_sample("napari-segreview", key)
+    assert len(viewer.layers) == layers
+
+
+@pytest.mark.gui
+def test_a_fault_is_a_notification_too(make_napari_viewer: Callable[[], Any]) -> None:
+    from napari.utils.notifications import notification_manager
+
+    viewer = make_napari_viewer()
+    dock = MainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    viewer.add_image(np.full((16, 16, 3), np.nan, np.float32), rgb=True, name="broken")
+    session = session_of(viewer)
+    session._failed(InputError("broken: 768 of 768 voxels are not numbers"))
+    assert notification_manager.records[-1].message == session.state.fault
+
+
+LIGHT = """
+    import sys, napari
+    viewer = napari.Viewer(show=False)
+    viewer.window.add_plugin_dock_widget("napari-segreview", "SegReview")
+    from napari_segreview._widgets import session_of
+    assert session_of(viewer).state.offers
+    heavy = {"torch", "monai", "lightning_fabric", "SimpleITK"} & set(sys.modules)
+    viewer.close()
+    sys.exit(f"woken: {heavy}" if heavy else 0)
+"""
+
+
+@pytest.mark.gui
+def test_opening_the_dock_wakes_no_torch() -> None:
+    code = textwrap.dedent(LIGHT)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
