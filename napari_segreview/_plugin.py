@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,7 @@ class ScanLibrary:
 
     def read(self, path: Path) -> Sequence[Scan | LabelMap]:
         return [
-            read_labels(path) if looks_like_labels(scan) else scan
-            for scan in read(path)
+            _labels(path) if looks_like_labels(scan) else scan for scan in read(path)
         ]
 
     def samples(self) -> Mapping[str, str]:
@@ -100,6 +100,12 @@ def _sample(key: str) -> list[LayerData]:
 
 def _paths(path: str | Sequence[str]) -> list[Path]:
     return [Path(one) for one in ([path] if isinstance(path, str) else path)]
+
+
+def _labels(path: Path) -> LabelMap:
+    """Named apart from the scan, which often has the same file name."""
+    labels = read_labels(path)
+    return replace(labels, name=f"{labels.name} (labels)")
 
 
 def _layer_data(item: Scan | LabelMap) -> list[LayerData]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from napari.utils.notifications import show_error
 
 from napari_segreview._plugin import ScanLibrary
 from napari_segreview.core.session import Session
-from napari_segreview.core.state import State
 from napari_segreview.engine import LocalEngine
 from napari_segreview.layers.shelf import NapariShelf
 from napari_segreview.ui.dock import Dock
 from napari_segreview.ui.runner import ThreadRunner
+
+if TYPE_CHECKING:
+    from napari_segreview.core.state import State
 
 _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +17,10 @@ from napari_segreview._widgets import MainDock, session_of
 from napari_segreview.layers.placing import KEY
 from napari_segreview.scans import read_labels, read_one
 from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Callable
 
 FILES = {
     "NIfTI": "mri_hippocampus/images/hippocampus_190.nii.gz",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from src_models.metrics import Report
 
 Submit = Callable[[Job[Any]], None]
+log = logging.getLogger(__name__)
 
 
 class Session:
@@ -252,9 +254,18 @@ class Session:
                 fault="",
             )
         )
+
+        def take(answer: Any) -> None:
+            try:
+                then(answer)
+            except Exception as error:
+                if not isinstance(error, (InputError, OSError)):
+                    log.exception("an answer could not be shown")
+                self._failed(error)
+
         connect: dict[str, Any] = {"thread": self._thread}
         job.progressed.connect(self._progressed, **connect)
-        job.finished.connect(then, **connect)
+        job.finished.connect(take, **connect)
         job.cancelled.connect(lambda: self._settle(said="Stopped."), **connect)
         job.failed.connect(self._failed, **connect)
         self._submit(job)
@@ -304,8 +315,8 @@ class Session:
 def _in_one_line(error: Exception) -> str:
     if isinstance(error, (InputError, OSError)):
         return str(error)
+    first, *_ = [*str(error).strip().splitlines(), "no message"]
     return (
-        f"Something went wrong in the program ({type(error).__name__}: "
-        f"{str(error).splitlines()[0] if str(error) else 'no message'}). "
+        f"Something went wrong in the program ({type(error).__name__}: {first}). "
         "Nothing was changed; the log has the details."
     )

@@ -199,7 +199,10 @@ def with_value(at: tuple[int, int], value: float) -> np.ndarray:
         (with_value((0, 3), np.nan), "not a number"),
         (with_value((1, 1), np.inf), "not a number"),
         (with_value((2, 2), 0.0), "must be above zero"),
-        (np.array([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]), "3 diff"),
+        (
+            np.array([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
+            "3 diff",
+        ),
     ],
     ids=["size", "nan", "infinite", "zero", "singular"],
 )
@@ -212,7 +215,9 @@ def test_a_damaged_header_is_said(affine: np.ndarray, words: str) -> None:
 
 @given(scale=st.floats(1e-4, 1e4))
 def test_small_and_large_voxels_are_not_called_singular(scale: float) -> None:
-    assert Grid((2, 2, 2), np.diag([scale] * 3 + [1])).spacing[0] == pytest.approx(scale)
+    assert Grid((2, 2, 2), np.diag([scale] * 3 + [1])).spacing[0] == pytest.approx(
+        scale
+    )
 
 
 def test_every_permutation_is_told_apart() -> None:

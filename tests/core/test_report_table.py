@@ -40,7 +40,9 @@ def test_numbers_by_hand() -> None:
     assert cell(table, 0, "HD95 (mm)").text == "2.00"
     assert cell(table, 0, "Predicted volume (mm²)").text == "16.00"
     assert cell(table, 0, "Dice").key == 0.5
-    assert cell(table, 0, "Label") == Cell("label 1", "label 1", "label 1: both present")
+    assert cell(table, 0, "Label") == Cell(
+        "label 1", "label 1", "label 1: both present"
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_numbers_by_rule_are_in_brackets() -> None:
     assert dice.text == "(0.000)"
     assert dice.hover.startswith("By rule, not measured (")
     assert "One empty: 0." in dice.hover
-    assert cell(table, 0, "HD95 (mm)").text == f"({np.hypot(11, 11):.2f})"
+    assert cell(table, 0, "HD95 (mm)").text == f"({np.hypot(12, 12):.2f})"
     assert volume.text == "16.00"  # a size is always measured
     assert not volume.hover.startswith("By rule")
 

@@ -53,7 +53,9 @@ def test_frames_and_channels() -> None:
 
 
 def test_an_array_that_does_not_fit_its_grid() -> None:
-    with pytest.raises(InputError, match=r"\(4, 5\) does not fit a grid of \(3, 4, 5\)"):
+    with pytest.raises(
+        InputError, match=r"\(4, 5\) does not fit a grid of \(3, 4, 5\)"
+    ):
         Scan(data=np.zeros((4, 5)), grid=VOLUME, name="s")
     with pytest.raises(InputError, match="does not fit"):
         Scan(data=np.zeros((4, 5, 3)), grid=PIXELS, name="s")  # channels not said

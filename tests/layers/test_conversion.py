@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -26,6 +25,9 @@ from napari_segreview.layers.placing import placement, transform_of
 from napari_segreview.layers.shelf import NapariShelf
 from napari_segreview.scans import read_one
 from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHAPE = (4, 5, 6)
 

@@ -15,8 +15,8 @@ from drawing import labels
 
 from src_models.errors import InputError
 from src_models.metrics import LabelScore, Report, score, score_all
-from src_models.progress import Progress
 from src_models.metrics.boxes import foreground_box, label_boxes
+from src_models.progress import Progress
 
 PREDICTION = labels(
     "11..\n11..\n....",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from napari_segreview._plugin import ScanLibrary
 from napari_segreview._widgets import CompareDock, MainDock, SegmentDock, session_of
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import LabelMap, LabelTable
-from napari_segreview.core.protocols import Segmentation, Wish
 from napari_segreview.core.scan import Scan
 from napari_segreview.core.session import Session
 from napari_segreview.engine import LocalEngine
@@ -27,6 +24,11 @@ from napari_segreview.ui.dock import Dock
 from napari_segreview.ui.runner import ThreadRunner
 from src_models.errors import InputError
 from src_models.progress import Progress
+
+if TYPE_CHECKING:
+    from napari_segreview.core.protocols import Segmentation, Wish
+    from pathlib import Path
+    from collections.abc import Callable, Generator, Iterator
 
 pytestmark = pytest.mark.gui
 
@@ -237,7 +239,7 @@ def test_a_sample_is_opened_from_the_dock(
     action.trigger()
     qtbot.waitUntil(lambda: session.state.running is None, timeout=20_000)
     assert status(dock) == "Opened Phantom (3D, truth known)."
-    assert [layer.name for layer in viewer.layers][0] == "phantom"
+    assert next(layer.name for layer in viewer.layers) == "phantom"
     assert len(viewer.layers) == 2  # with its labels
 
 

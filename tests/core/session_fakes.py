@@ -1,0 +1,215 @@
+"""A session's surroundings: an engine, layers and files that only pretend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_segreview.core import jobs
+from napari_segreview.core.geometry import Grid
+from napari_segreview.core.labels import LabelMap
+from napari_segreview.core.protocols import (
+    Device,
+    LayerRef,
+    Offer,
+    Segmentation,
+    Wish,
+)
+from napari_segreview.core.scan import Scan
+from napari_segreview.core.session import Session
+from src_models.errors import InputError
+from src_models.metrics import score
+from src_models.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from napari_segreview.core.jobs import Job
+    from src_models.metrics import Report
+
+GRID = Grid.from_spacing((6, 7), (1.0, 1.0))
+jobs.QUIET_S = 0.0  # every step is told
+
+
+def a_scan(name: str = "head", *, flat: bool = True) -> Scan:
+    grid = GRID if flat else Grid.from_spacing((3, 6, 7), (1.0, 1.0, 1.0))
+    return Scan(data=np.zeros(grid.shape, np.uint8), grid=grid, name=name)
+
+
+def some_labels(name: str = "labels", columns: int = 3) -> LabelMap:
+    data = np.zeros(GRID.shape, np.uint8)
+    data[1:4, 1 : 1 + columns] = 1
+    return LabelMap(data=data, grid=GRID, name=name)
+
+
+@dataclass
+class FakeShelf:
+    """Layers by key. `tell` is called when they come, go or are renamed."""
+
+    layers: dict[str, Scan | LabelMap] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)  # key → why
+    beside: list[str] = field(default_factory=list)
+    tell: Callable[[], None] = lambda: None
+
+    def images(self) -> tuple[LayerRef, ...]:
+        return self._refs(Scan)
+
+    def label_layers(self) -> tuple[LayerRef, ...]:
+        return self._refs(LabelMap)
+
+    def _refs(self, kind: type) -> tuple[LayerRef, ...]:
+        return tuple(
+            LayerRef(key, self.names[key])
+            for key, layer in self.layers.items()
+            if isinstance(layer, kind)
+        )
+
+    def scan(self, key: str) -> Any:
+        return self._get(key)
+
+    def label_map(self, key: str) -> Any:
+        return self._get(key)
+
+    def _get(self, key: str) -> Scan | LabelMap:
+        if key in self.broken:
+            raise InputError(self.broken[key])
+        if key not in self.layers:
+            raise InputError("that layer was closed; choose another one")
+        return self.layers[key]
+
+    def add(self, item: Scan | LabelMap) -> LayerRef:
+        if "add" in self.broken:
+            raise InputError(self.broken["add"])
+        key = f"key {len(self.names)}"
+        self.layers[key], self.names[key] = item, item.name
+        self.tell()
+        return LayerRef(key, item.name)
+
+    def show(self, labels: LabelMap, beside: str) -> LayerRef:
+        self.beside.append(beside)
+        return self.add(labels)
+
+    def close(self, key: str) -> None:
+        del self.layers[key]
+        self.tell()
+
+    def rename(self, key: str, name: str) -> None:
+        self.names[key] = name
+        self.tell()
+
+
+@dataclass
+class FakeEngine:
+    """Two models: "flat" reads 2D, "deep" reads 3D. `fault` breaks the next run."""
+
+    fault: Exception | None = None
+    wishes: list[Wish] = field(default_factory=list)
+    closed: int = 0
+
+    def offers(self, scan: Scan | None) -> tuple[Offer, ...]:
+        found = [
+            Offer(
+                name=name,
+                title=name,
+                kind=f"{ndim}D",
+                about="",
+                reason=f"reads {ndim}D." if scan and scan.grid.ndim != ndim else "",
+                mirrors=name == "flat",
+            )
+            for name, ndim in (("flat", 2), ("deep", 3))
+        ]
+        return tuple(sorted(found, key=lambda offer: bool(offer.reason)))
+
+    def devices(self) -> tuple[Device, ...]:
+        return Device("cuda:0", "GPU 0"), Device("cpu", "CPU")
+
+    def segment(
+        self, scan: Scan, wish: Wish
+    ) -> Generator[Progress, None, Segmentation]:
+        self.wishes.append(wish)
+        try:
+            for step in (1, 2, 3):
+                yield Progress(step, 3, f"window {step}")
+            if self.fault is not None:
+                raise self.fault
+            return Segmentation(some_labels(f"{scan.name} · model"), "Found a blob.")
+        finally:
+            self.closed += 1
+
+    def score(
+        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+    ) -> Generator[Progress, None, Report]:
+        return (
+            yield from score(
+                prediction.data,
+                reference.data,
+                spacing=prediction.grid.spacing,
+                tolerance=tolerance,
+                names=(prediction.name, reference.name),
+            )
+        )
+
+
+class FakeLibrary:
+    """Files by name."""
+
+    files: Mapping[str, Sequence[Scan | LabelMap]] = {
+        "a.nii": [a_scan("a")],
+        "both.nii": [a_scan("b"), some_labels("b truth")],
+    }
+
+    def read(self, path: Path) -> Sequence[Scan | LabelMap]:
+        if path.name not in self.files:
+            raise InputError(f"{path.name}: there is no such file or folder")
+        return self.files[path.name]
+
+    def samples(self) -> Mapping[str, str]:
+        return {"both.nii": "A sample"}
+
+    def sample(self, key: str) -> Sequence[Scan | LabelMap]:
+        return self.files[key]
+
+
+class Later:
+    """Keeps jobs until they are wanted."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job[Any]] = []
+
+    def __call__(self, job: Job[Any]) -> None:
+        self.jobs.append(job)
+
+    def run(self) -> None:
+        self.jobs.pop(0).run()
+
+
+@dataclass
+class Desk:
+    """A session with all that it stands on."""
+
+    session: Session
+    engine: FakeEngine
+    shelf: FakeShelf
+    later: Later
+
+    @property
+    def state(self) -> Any:
+        return self.session.state
+
+
+def desk(*layers: Scan | LabelMap, at_once: bool = True) -> Desk:
+    """With these layers open; jobs run at once, or when `later` is told to."""
+    engine, shelf, later = FakeEngine(), FakeShelf(), Later()
+    submit = (lambda job: job.run()) if at_once else later
+    ticks = iter(range(1000))
+    session = Session(
+        engine, shelf, FakeLibrary(), submit, clock=lambda: float(next(ticks))
+    )
+    shelf.tell = session.layers_changed
+    for layer in layers:
+        shelf.add(layer)
+    return Desk(session, engine, shelf, later)

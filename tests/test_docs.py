@@ -1,0 +1,33 @@
+"""Figures in the documents are those of the cards; links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from src_models.card import bundled, read_card
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_the_readme_quotes_the_card(name: str) -> None:
+    card = read_card(bundled()[name])
+    row = next(
+        line
+        for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| `{name}`")
+    )
+    cases = len(card.data.train)
+    assert f"{card.data.name} ({card.data.licence}), {cases} cases" in row
+    assert f"{card.locked.mean_dice:.3f} ({card.locked.cases} cases)" in row
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
