@@ -23,7 +23,8 @@ def follow_training(
 ) -> TrainedCard:
     """Run it to its end; returns the card."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True) as bar:
+    quiet = not console.is_terminal
+    with Bar(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task("starting", total=None)
         while True:
             try:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
+from rich.table import Column, Table
 
 from napari_segreview import __version__
 from src_models.errors import InputError
@@ -34,6 +34,9 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+
+FEW = 3  # labels that stand side by side on a terminal
+MAIN = ("dice", "nsd", "hd95", "assd", "volume_difference")
 
 
 def main() -> None:
@@ -103,11 +106,14 @@ def models(
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
     table = Table(
-        "model", "segments", "wants", "Dice (unseen cases)", "licence of data"
+        Column("model", no_wrap=True),
+        "wants",
+        Column("Dice (unseen cases)", justify="right", min_width=10),
+        "licence of data",
     )
     for card in cards:
         dice = f"{card.locked.mean_dice:.3f} ({card.locked.cases})"
-        table.add_row(card.name, card.task, card.wants, dice, card.data.licence)
+        table.add_row(card.name, card.wants, dice, card.data.licence)
     out.print(table)
     zoo = Table("architecture", "dims", "presets", "paper")
     for row in CARDS.values():
@@ -229,7 +235,7 @@ def _warn(lines: tuple[str, ...]) -> None:
 def _follow(steps: Generator[Any, None, T]) -> T:
     """Run long work to its end under a progress bar (only on a terminal)."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=err, transient=True) as bar:
+    with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=None)
         while True:
             try:
@@ -246,15 +252,25 @@ def _follow(steps: Generator[Any, None, T]) -> T:
 
 
 def _as_table(report: Report) -> Table:
+    """A line a number; or, of many labels, a line a label with the main numbers."""
     from napari_segreview.core.report_table import table_of
 
     content = table_of(report)
-    title = f"{report.prediction} against {report.reference}"
-    table = Table(title=title, caption="In brackets: by the rule for empty labels.")
-    for at, header in enumerate(content.headers):
-        table.add_column(header, justify="right" if at else "left")
-    for row in content.rows:
-        table.add_row(*(escape(cell.text) for cell in row))
+    lines = [content.headers, *([cell.text for cell in row] for row in content.rows)]
+    caption = "In brackets: by the rule for empty labels."
+    if len(report.rows) <= FEW:
+        lines = list(zip(*lines, strict=True))
+    else:
+        kept = [0, *(at for at, key in enumerate(report.headers, 1) if key in MAIN)]
+        lines = [[line[at] for at in kept] for line in lines]
+        caption += " All numbers: --csv FILE or --json."
+    table = Table(
+        title=f"{report.prediction} against {report.reference}", caption=caption
+    )
+    for at, header in enumerate(lines[0]):
+        table.add_column(escape(header), justify="right" if at else "left")
+    for line in lines[1:]:
+        table.add_row(*(escape(text) for text in line))
     return table
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 from importlib.util import find_spec
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,8 +19,8 @@ from napari_segreview.scans import read_labels, read_one
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable
+    from pathlib import Path
 
 FILES = {
     "NIfTI": "mri_hippocampus/images/hippocampus_190.nii.gz",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_segreview.core import jobs
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import LabelMap
 from napari_segreview.core.protocols import (
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from src_models.metrics import Report
 
 GRID = Grid.from_spacing((6, 7), (1.0, 1.0))
-jobs.QUIET_S = 0.0  # every step is told
 
 
 def a_scan(name: str = "head", *, flat: bool = True) -> Scan:

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 ENDS = ("finished", "cancelled", "failed")
 
 
-@pytest.fixture(autouse=True)
-def _told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "QUIET_S", 0.0)
-
-
 class Work:
     """Steps that note what became of them."""
 

@@ -131,4 +131,4 @@ def test_what_changed_is_told_once_and_only_if_it_did() -> None:
     one.session.choose_device("cpu")
     one.shelf.tell()
     assert [(old.device, new.device) for old, new in told] == [("cuda:0", "cpu")]
-    assert told[0][1] is one.state
+    assert told[0][1] == one.state

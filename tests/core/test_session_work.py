@@ -246,6 +246,19 @@ def test_an_answer_that_cannot_be_shown_is_said_and_work_can_go_on(verb: str) ->
     assert one.state.said == "Found a blob."
 
 
+def test_a_fault_of_the_program_while_showing_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = desk(HEAD)
+    monkeypatch.setattr(one.shelf, "show", lambda *_: 1 / 0)
+    one.session.segment()
+    assert one.state.fault.startswith(
+        PROGRAM.format("ZeroDivisionError: division by zero")
+    )
+    assert caplog.records[0].exc_info is not None
+    assert idle(one)
+
+
 # ── compare ────────────────────────────────────────────────────────────────────────
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,9 +26,10 @@ from src_models.errors import InputError
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
-    from napari_segreview.core.protocols import Segmentation, Wish
-    from pathlib import Path
     from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+
+    from napari_segreview.core.protocols import Segmentation, Wish
 
 pytestmark = pytest.mark.gui
 

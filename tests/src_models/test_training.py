@@ -1,0 +1,479 @@
+"""Recipes, schedule, and runs that are stopped, killed, spoiled and taken up again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from zoo import discs, make_card, make_recipe
+
+import src_models.training.fit as fitting
+from src_models.data.splits import Split
+from src_models.errors import InputError
+from src_models.metrics import score_all
+from src_models.progress import Progress, drain
+from src_models.training import checkpoint
+from src_models.training.config import Recipe, read_recipe
+from src_models.training.evaluate import summary
+from src_models.training.fit import Epoch, Step, fit
+from src_models.training.run import train
+from src_models.training.schedule import warm_cosine
+from src_models.weights import load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+TOML = """
+name = "x"
+[about]
+title = "X"
+task = "x"
+wants = "x"
+modalities = []
+[data]
+folder = "x"
+images = "x"
+labels = "x"
+values = { 255 = 1 }
+name = "x"
+licence = "x"
+credit = "x"
+validation = 0.2
+locked = 0.2
+[net]
+system = "unet"
+ndim = 2
+in_channels = 1
+classes = 2
+[[labels]]
+value = 1
+name = "x"
+color = [0, 0, 0]
+[intensity]
+kind = "zscore"
+[patches]
+size = [16, 16]
+batch = 1
+[augment]
+mirror_axes = [0, 1]
+[train]
+epochs = 1
+steps = 1
+learning_rate = 1e-3
+"""
+
+
+class TestRecipe:
+    @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+    def test_those_that_come_with_the_project(self, path: Path) -> None:
+        recipe = read_recipe(path)
+        assert recipe.name == path.stem
+        assert len(recipe.labels) == recipe.net.classes - 1
+
+    def test_the_example_is_right(self, tmp_path: Path) -> None:
+        (tmp_path / "r.toml").write_text(TOML)
+        assert read_recipe(tmp_path / "r.toml").train.loss == "dice + ce"
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            (
+                "epochs = 1",
+                "epoch = 1\nepochs = 1",
+                "no key 'train.epoch'; did you mean",
+            ),
+            ("[about]", "[abuot]", "about: Field required"),
+            (
+                "color =",
+                "colour = 1\ncolor =",
+                "no key 'labels.0.colour'; did you mean",
+            ),
+            ("epochs = 1", "epochs = 0", "train.epochs: Input should be greater"),
+            ("epochs = 1", "", "train.epochs: Field required"),
+            ("ndim = 2", "ndim = 4", "net.ndim: Input should be 2 or 3, got 4"),
+            ("size = [16, 16]", "size = [16]", "patches.size needs 2 sides, got 1"),
+            (
+                "size = [16, 16]",
+                "size = [16, 0]",
+                "patches.size.1: Input should be gre",
+            ),
+            (
+                'name = "x"\n[about',
+                'name = "x"\nspacing = [1]\n[about',
+                "spacing needs 2",
+            ),
+            ('name = "x"\n[about', 'name = "x"\nspacing = [1, 0]\n[about', "spacing.1"),
+            (
+                "value = 1",
+                "value = 2",
+                "labels must have the values [1], in that order",
+            ),
+            ("classes = 2", "classes = 3", "labels must have the values [1, 2]"),
+            ("255 = 1", "255 = 2", "data.values must map to 0 … 1, got {'255': 2}"),
+            ("axes = [0, 1]", "axes = [2]", "mirror_axes must be in 0 … 1, got [2]"),
+            ("locked = 0.2", "locked = 0.6", "data.locked: Input should be less"),
+            (
+                "validation = 0.2\nlocked = 0.2",
+                "validation = 0.45\nlocked = 0.45",
+                "too few cases for training",
+            ),
+            ("[net]", "[net", "not a TOML file"),
+        ],
+    )
+    def test_what_is_wrong_is_named(
+        self, old: str, new: str, says: str, tmp_path: Path
+    ) -> None:
+        assert TOML.count(old) == 1
+        path = tmp_path / "r.toml"
+        path.write_text(TOML.replace(old, new))
+        with pytest.raises(InputError) as caught:
+            read_recipe(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert says in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_no_file_and_no_text(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="cannot be read"):
+            read_recipe(tmp_path / "r.toml")
+        (tmp_path / "r.toml").write_bytes(b"\xff\xfe")
+        with pytest.raises(InputError, match="not a TOML file"):
+            read_recipe(tmp_path / "r.toml")
+
+
+class TestSchedule:
+    def test_by_hand(self) -> None:
+        factor = [warm_cosine(i, total=12, warmup=4) for i in range(13)]
+        assert factor[:4] == [0.2, 0.4, 0.6, 0.8]
+        assert factor[4] == 1
+        assert factor[8] == pytest.approx(0.5)
+        assert factor[6] == pytest.approx(0.5 * (1 + math.sqrt(0.5)))
+        assert factor[12] == 1e-3
+
+    @pytest.mark.parametrize("warmup", [0, 5, 50])
+    def test_never_off_never_above_one(self, warmup: int) -> None:
+        factors = [warm_cosine(i, total=20, warmup=warmup) for i in range(40)]
+        assert all(0 < factor <= 1 for factor in factors)
+
+
+def cases() -> Split:
+    made = discs(7)
+    return Split(tuple(made[:4]), tuple(made[4:6]), tuple(made[6:]))
+
+
+def facts(run: Path) -> dict[str, Any]:
+    """The saved state, without what a clock says."""
+    held: dict[str, Any] = json.loads((run / "state.json").read_text())
+    for epoch in held["history"]:
+        del epoch["seconds"]
+    return held
+
+
+def same(one: Path, two: Path) -> bool:
+    names = [facts(one)["tensors"], checkpoint.BEST]
+    return facts(one) == facts(two) and all(
+        all(torch.equal(v, b[k]) for k, v in a.items())
+        for a, b in ((load_file(one / n), load_file(two / n)) for n in names)
+    )
+
+
+def steps(run: Path, recipe: Recipe | None = None) -> Iterator[Step | Epoch]:
+    return fit(recipe or make_recipe(), cases(), run, accelerator="cpu")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    run = tmp_path_factory.mktemp("whole")
+    drain(fit(make_recipe(), cases(), run, accelerator="cpu"))
+    return run
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Path:
+    """A run that was stopped after its first epoch."""
+    going = steps(tmp_path)
+    next(event for event in going if isinstance(event, Epoch))
+    going.close()  # type: ignore[attr-defined]
+    return tmp_path
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(int(sys.argv[3]))
+sys.path.insert(0, sys.argv[2])
+from test_training import steps
+for event in steps(Path(sys.argv[1])):
+    if getattr(event, "epoch", 0) == 2 and event.number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class TestFit:
+    def test_it_tells_each_step_and_epoch(self, tmp_path: Path) -> None:
+        events = list(steps(tmp_path))
+        told = [
+            (e.epoch, e.number) if isinstance(e, Step) else e.number for e in events
+        ]
+        one, two = ([(e, i) for i in (1, 2, 3, 4)] for e in (1, 2))
+        assert told == [*one, 1, *two, 2]
+        last = events[-1]
+        assert isinstance(last, Epoch)
+        assert last.of == 2
+        assert 0 <= last.dice <= last.best <= 1
+        by_step = [e.loss for e in events if isinstance(e, Step) and e.epoch == 2]
+        assert last.loss == pytest.approx(np.mean(by_step))
+        table = list(csv.DictReader((tmp_path / "history.csv").open()))
+        assert [row["number"] for row in table] == ["1", "2"]
+
+    def test_a_seed_has_its_own_run(self, whole: Path, tmp_path: Path) -> None:
+        drain(fit(make_recipe(seed=0), cases(), tmp_path / "0", accelerator="cpu"))
+        assert same(tmp_path / "0", whole)
+        drain(fit(make_recipe(seed=1), cases(), tmp_path / "1", accelerator="cpu"))
+        assert facts(tmp_path / "1")["history"] != facts(whole)["history"]
+
+    def test_the_loss_falls(self, tmp_path: Path) -> None:
+        recipe = make_recipe(epochs=3, steps=8, learning_rate=5e-3)
+        epochs = [e for e in steps(tmp_path, recipe) if isinstance(e, Epoch)]
+        assert epochs[-1].loss < 0.7 * epochs[0].loss
+        assert epochs[-1].best > 0.8
+
+    def test_stopped_between_epochs(self, whole: Path, stopped: Path) -> None:
+        assert facts(stopped)["epoch"] == 1
+        events = list(steps(stopped))
+        assert len(events) == 5  # the second epoch only
+        assert same(stopped, whole)
+
+    def test_stopped_within_an_epoch(self, whole: Path, tmp_path: Path) -> None:
+        going = steps(tmp_path)
+        next(e for e in going if isinstance(e, Step) and (e.epoch, e.number) == (2, 2))
+        going.close()  # type: ignore[attr-defined]
+        drain(steps(tmp_path))  # type: ignore[arg-type]
+        assert same(tmp_path, whole)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+    def test_killed_within_an_epoch(self, whole: Path, tmp_path: Path) -> None:
+        here = str(Path(__file__).parent)
+        threads = str(torch.get_num_threads())
+        child = subprocess.run(
+            [sys.executable, "-c", KILLED, str(tmp_path), here, threads],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert child.returncode == -signal.SIGKILL, child.stderr
+        assert facts(tmp_path)["epoch"] == 1
+        drain(steps(tmp_path))  # type: ignore[arg-type]
+        assert same(tmp_path, whole)
+
+    def test_a_finished_run_gives_its_net_again(self, whole: Path) -> None:
+        before = facts(whole)
+        net = drain(fit(make_recipe(), cases(), whole, accelerator="cpu"))
+        best = load_file(whole / checkpoint.BEST)
+        assert all(torch.equal(v, best[k]) for k, v in net.state_dict().items())
+        assert facts(whole) == before
+
+    @pytest.mark.parametrize(
+        "changed",
+        [make_recipe(learning_rate=1e-2), make_recipe(epochs=3)],
+        ids=["learning rate", "epochs"],
+    )
+    def test_other_settings_are_refused(self, changed: Recipe, stopped: Path) -> None:
+        with pytest.raises(InputError, match="run of discs with other settings"):
+            next(iter(steps(stopped, changed)))
+
+    def test_other_words_are_not(self, whole: Path, stopped: Path) -> None:
+        recipe = make_recipe()
+        about = recipe.about.model_copy(update={"title": "Better words"})
+        drain(steps(stopped, recipe.model_copy(update={"about": about})))  # type: ignore[arg-type]
+        assert same(stopped, whole)
+
+    def test_a_loss_that_is_no_number(
+        self, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        calls = []
+
+        def spoiled(names: str) -> Any:
+            def loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+                calls.append(names)
+                known = fitting_loss(names)(logits, truth)
+                return known * (math.nan if len(calls) == 6 else 1)
+
+            return loss
+
+        fitting_loss = fitting.loss_by_name
+        monkeypatch.setattr(fitting, "loss_by_name", spoiled)
+        with pytest.raises(InputError, match="not a number in epoch 2, step 2"):
+            drain(steps(tmp_path))  # type: ignore[arg-type]
+        monkeypatch.undo()
+        assert facts(tmp_path)["epoch"] == 1
+        drain(steps(tmp_path))  # type: ignore[arg-type]
+        assert same(tmp_path, whole)
+
+    @pytest.mark.parametrize("file", ["state", "best"])
+    def test_a_full_disk_keeps_the_earlier_state(
+        self, file: str, whole: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(tensors: object, path: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+        module = checkpoint if file == "state" else fitting
+        before = facts(stopped)
+        monkeypatch.setattr(module, "save_tensors", full)
+        if file == "best":  # so that there is a better one to save
+            monkeypatch.setattr(fitting, "mean_dice", lambda *_: 2.0)
+        with pytest.raises(OSError, match="No space"):
+            drain(steps(stopped))  # type: ignore[arg-type]
+        monkeypatch.undo()
+        assert facts(stopped) == before
+        drain(steps(stopped))  # type: ignore[arg-type]
+        assert same(stopped, whole)
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"tensors": 3}', "null"])
+    def test_a_damaged_state_is_said_in_one_line(
+        self, text: str, stopped: Path
+    ) -> None:
+        (stopped / "state.json").write_text(text)
+        refused(stopped)
+
+    @pytest.mark.parametrize("key", ["epoch", "best", "history", "recipe", "tensors"])
+    def test_a_state_that_lacks_something(self, key: str, stopped: Path) -> None:
+        held = json.loads((stopped / "state.json").read_text())
+        del held[key]
+        (stopped / "state.json").write_text(json.dumps(held))
+        assert key in refused(stopped)
+
+    @pytest.mark.parametrize("kept", [None, 0, 500])
+    @pytest.mark.parametrize("name", ["state-1.safetensors", checkpoint.BEST])
+    def test_damaged_tensors(self, name: str, kept: int | None, stopped: Path) -> None:
+        path = stopped / name
+        data = path.read_bytes()
+        path.unlink() if kept is None else path.write_bytes(data[:kept])
+        if name == checkpoint.BEST:
+            with pytest.raises(InputError, match="cannot be resumed"):
+                checkpoint.load_best(stopped, nn.Linear(1, 1))
+        else:
+            refused(stopped)
+
+    def test_the_state_is_one_json_and_one_tensor_file(self, whole: Path) -> None:
+        assert sorted(path.name for path in whole.iterdir()) == [
+            "best.safetensors",
+            "history.csv",
+            "state-2.safetensors",
+            "state.json",
+        ]
+
+
+def refused(run: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        next(iter(steps(run)))
+    message = str(caught.value)
+    assert "the interrupted run cannot be resumed" in message
+    assert "\n" not in message
+    return message
+
+
+def test_the_average_of_weights_by_hand() -> None:
+    net, ema = (nn.BatchNorm1d(1) for _ in range(2))
+    net.weight.data[:], ema.weight.data[:] = 3.0, 1.0
+    net.num_batches_tracked.fill_(7)
+    fitting.average_into(ema, net, 0.75)
+    assert ema.weight.item() == pytest.approx(1.5)
+    assert ema.num_batches_tracked.item() == 7
+
+
+class TestTrain:
+    @pytest.fixture(scope="class")
+    def made(
+        self, tmp_path_factory: pytest.TempPathFactory
+    ) -> tuple[Any, Path, list[Any]]:
+        folder = tmp_path_factory.mktemp("train")
+        events = []
+        going = train(
+            make_recipe(learning_rate=5e-3),
+            discs(14),
+            run=folder / "run",
+            out=folder / "model",
+            accelerator="cpu",
+        )
+        while True:
+            try:
+                events.append(next(going))
+            except StopIteration as end:
+                return end.value, folder / "model", events
+
+    def test_the_model_is_loaded_as_it_was_made(self, made: Any) -> None:
+        card, folder, _ = made
+        net, read = load_model(folder)
+        assert read == card
+        best = load_file(folder.parent / "run" / checkpoint.BEST)
+        for key, value in net.state_dict().items():
+            wanted = (
+                best[key].half().float() if card.precision == "float16" else best[key]
+            )
+            assert torch.equal(value, wanted)
+
+    def test_the_card_tells_the_split_and_the_scores(self, made: Any) -> None:
+        card, folder, _ = made
+        sides = (card.data.train, card.data.validation, card.data.locked)
+        assert sorted(sum(sides, ())) == [case.name for case in discs(14)]
+        assert card.locked.cases == len(card.data.locked)
+        assert card.validation.cases == len(card.data.validation)
+        rows = list(csv.DictReader((folder / "locked.csv").open()))
+        assert [row["case"] for row in rows] == list(card.data.locked)
+        dice = np.mean([float(row["dice"]) for row in rows])
+        assert card.locked.mean_dice == pytest.approx(dice, abs=1e-3)
+        assert card.recipe["train"]["learning_rate"] == 5e-3
+        assert {"python", "torch", "monai", "numpy"} <= card.versions.keys()
+
+    def test_it_tells_what_it_does(self, made: Any) -> None:
+        card, _, events = made
+        kinds = [type(event) for event in events]
+        assert kinds[:10] == [*[Step] * 4, Epoch, *[Step] * 4, Epoch]
+        notes = [event for event in events[10:] if isinstance(event, Progress)]
+        assert len(notes) == card.validation.cases + card.locked.cases
+        assert notes[-1].done == notes[-1].total == card.locked.cases
+
+    def test_too_few_cases_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="give more cases"):
+            next(train(make_recipe(), discs(1), run=tmp_path, out=tmp_path))
+
+
+def test_a_summary_by_hand() -> None:
+    truth = np.zeros((8, 8), np.uint8)
+    truth[2:6, 2:6] = 1
+    half = truth.copy()
+    half[2:4] = 0  # 2·8 / (8 + 16) = 2/3
+    made = [
+        score_all(p, truth, spacing=(1.0, 1.0), unit="mm", tolerance=1, labels={1: "a"})
+        for p in (truth, half)
+    ]
+    scores = summary(made)
+    assert scores.cases == 2
+    assert scores.mean_dice == pytest.approx(5 / 6, abs=1e-4)
+    assert scores.labels[0].dice_sd == pytest.approx(1 / 6, abs=1e-4)
+    with pytest.raises(ValueError, match="no cases"):
+        summary([])
+
+
+def test_a_card_in_the_making_has_no_scores_yet() -> None:
+    from src_models.training.cards import draft_card
+
+    card = draft_card(make_recipe(), cases())
+    assert card.sha256 == ""
+    assert card.patch == make_card().patch
+    assert card.data.train == ("disc00", "disc01", "disc02", "disc03")
