@@ -159,14 +159,18 @@ class Session:
             return
 
         def then(found: list[Scan | LabelMap]) -> None:
-            for item in found:
-                self._shelf.add(item)
+            refs = [self._shelf.add(item) for item in found]
             self._settle(said=f"Opened {what}.")
+            images = {ref.key for ref in self._shelf.images()}
+            if fresh := [ref.key for ref in refs if ref.key in images]:
+                self.choose_scan(fresh[-1])
 
         self._start("open", what, steps, then)
 
     def segment(self) -> None:
         """Run the chosen model on the chosen scan; its labels become a new layer."""
+        if self._state.running is None:
+            self.choose_scan(self._state.scan_key)  # the layer as it is by now
         state, shown = self._state, view(self._state)
         if not shown.may_segment or state.scan is None or shown.offer is None:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -61,14 +62,16 @@ def check_device(key: str) -> None:
     """
     import torch
 
-    kind = key.partition(":")[0]
+    if not re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", key):
+        raise InputError(f"no device {key!r}; there are cpu, cuda:0 …, mps")
+    kind, _, index = key.partition(":")
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(
             f"{title_of(key)}: the installed PyTorch cannot use it (built for "
             f"{torch.version.cuda or 'the CPU only'}); choose the CPU, or install a "
             "PyTorch with CUDA as the README says"
         )
-    if kind == "cuda" and int(key.partition(":")[2] or 0) >= torch.cuda.device_count():
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise InputError(
             f"no device {key!r}; there are {torch.cuda.device_count()} GPUs"
         )
@@ -76,5 +79,3 @@ def check_device(key: str) -> None:
         raise InputError(
             "this machine has no Apple GPU that PyTorch can use; choose cpu"
         )
-    if kind not in ("cpu", "cuda", "mps"):
-        raise InputError(f"no device {key!r}; there are cpu, cuda:0 …, mps")

@@ -38,7 +38,7 @@ def offer(card: TrainedCard, scan: Scan | None) -> Offer:
 def kind(card: TrainedCard) -> str:
     """What it reads, e.g. "3D MR", "2D fundus photograph"."""
     words = "/".join(MODALITIES.get(code, code) for code in card.modalities)
-    return f"{card.net.ndim}D {words}"
+    return f"{card.net.ndim}D {words}".rstrip()
 
 
 def about(card: TrainedCard) -> str:

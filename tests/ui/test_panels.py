@@ -15,6 +15,7 @@ from napari_segreview._plugin import ScanLibrary
 from napari_segreview._widgets import CompareDock, MainDock, SegmentDock, session_of
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import LabelMap, LabelTable
+from napari_segreview.core.protocols import Segmentation
 from napari_segreview.core.scan import Scan
 from napari_segreview.core.session import Session
 from napari_segreview.engine import LocalEngine
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from napari_segreview.core.protocols import Segmentation, Wish
+    from napari_segreview.core.protocols import Wish
 
 pytestmark = pytest.mark.gui
 
@@ -300,3 +301,27 @@ def test_a_closed_dock_no_longer_listens(
     NapariShelf(viewer).add(fundus())  # draws nothing, breaks nothing
     QApplication.processEvents()
     assert len(session.changed) == 0
+
+
+def test_a_layer_whose_pixels_were_replaced_is_segmented_as_it_is_now(
+    open_dock: Callable[..., Any], qtbot: Any
+) -> None:
+    seen: list[Any] = []
+
+    class Looks(LocalEngine):
+        def segment(
+            self, scan: Scan, wish: Wish
+        ) -> Generator[Progress, None, Segmentation]:
+            yield Progress(1, 1, "window 1 of 1")
+            seen.append(scan.data)
+            labels = np.zeros(scan.grid.shape, np.uint8)
+            return Segmentation(LabelMap(data=labels, grid=scan.grid), "Done.")
+
+    viewer, dock, session = open_dock(Looks())
+    NapariShelf(viewer).add(fundus())
+    fresh = np.zeros_like(viewer.layers[0].data)
+    viewer.layers[0].data = fresh
+    press(qtbot, dock.panels["Segment"].run)
+    qtbot.waitUntil(lambda: session.state.running is None, timeout=10_000)
+    assert seen[0] is fresh
+    assert len(viewer.layers) == 2
