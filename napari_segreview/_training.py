@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.scan import Scan
     from src_models.data.cases import Case
     from src_models.training.config import Recipe
 
@@ -47,9 +49,7 @@ def _read_case(recipe: Recipe, folder: Path, path: Path) -> Case:
     check_finite(scan.data, path.name)
     labels_path = folder / recipe.data.labels.format(name=path.name, stem=stem)
     labels = read_labels(labels_path)
-    apart = scan.grid.difference(labels.grid)
-    if apart:
-        raise InputError(f"{path.name} and its labels lie on different grids ({apart})")
+    _check_case(recipe, scan, labels, path.name)
     group = re.match(recipe.data.group, path.name)
     if group is None:
         raise InputError(
@@ -57,11 +57,6 @@ def _read_case(recipe: Recipe, folder: Path, path: Path) -> Case:
         )
     turn = turn_to(scan.grid, recipe.orientation)
     image = np.moveaxis(scan.data, -1, 0) if scan.has_channels else scan.data[None]
-    if image.shape[0] != recipe.net.in_channels:
-        raise InputError(
-            f"{path.name} has {image.shape[0]} channel(s), the recipe's net reads "
-            f"{recipe.net.in_channels}"
-        )
     return Case(
         name=stem,
         group=group.group(1),
@@ -71,6 +66,30 @@ def _read_case(recipe: Recipe, folder: Path, path: Path) -> Case:
         ),
         spacing=turn.of(scan.grid.spacing),
     )
+
+
+def _check_case(recipe: Recipe, scan: Scan, labels: LabelMap, name: str) -> None:
+    """Whether the net of the recipe can learn from the pair."""
+    apart = scan.grid.difference(labels.grid)
+    if apart:
+        raise InputError(f"{name} and its labels lie on different grids ({apart})")
+    want = recipe.net
+    has_time = scan.has_time or labels.has_time
+    if has_time or scan.grid.ndim != want.ndim:
+        raise InputError(
+            f"{name} is {scan.grid.ndim}D{' with frames' if has_time else ''}, the "
+            f"recipe's net learns from single {want.ndim}D images"
+        )
+    if scan.channels != want.in_channels:
+        raise InputError(
+            f"{name} has {scan.channels} channel(s), the recipe's net reads "
+            f"{want.in_channels}"
+        )
+    if recipe.spacing is not None and scan.grid.unit != "mm":
+        raise InputError(
+            f"{name} has no voxel size in mm, which the recipe's spacing needs; leave "
+            "out spacing to take pixels as they are"
+        )
 
 
 def _mapped(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from src_models.metrics import Report
 
 T = TypeVar("T")
+INTERRUPTED = 130  # what typer makes of Ctrl+C
 
 app = typer.Typer(
     name="segreview",
@@ -32,8 +33,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
-err = Console(stderr=True)
+out = Console(emoji=False)  # a file may be called a:brain:1.nii
+err = Console(stderr=True, emoji=False)
 
 FEW = 3  # labels that stand side by side on a terminal
 MAIN = ("dice", "nsd", "hd95", "assd", "volume_difference")
@@ -46,9 +47,10 @@ def main() -> None:
     except (InputError, OSError) as error:
         err.print(f"[red]segreview:[/red] {escape(_one_line(error))}", soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("segreview: stopped; nothing was written")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            err.print("segreview: stopped before the output was written")
+        raise
 
 
 def _one_line(error: Exception) -> str:
@@ -129,7 +131,12 @@ def predict(
     model: Annotated[str, typer.Option("--model", "-m", help="Its name or folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The mask to write.")],
     device: Annotated[str, typer.Option(help="cpu, cuda:0, mps; else the best.")] = "",
-    mirror: Annotated[bool, typer.Option(help="Average mirrored views.")] = False,
+    mirror: Annotated[
+        bool | None,
+        typer.Option(
+            help="Average mirrored views.", show_default="as the model's card says"
+        ),
+    ] = None,
 ) -> None:
     """Segment an image and write the labels on its own grid."""
     from napari_segreview.core.protocols import Wish
@@ -138,12 +145,12 @@ def predict(
 
     check_writable(output)
     scan = read_one(image)
-    _warn(scan.warnings)
     engine = LocalEngine()
     wish = Wish(model=model, device=device or engine.devices()[0].key, mirror=mirror)
     answer = _follow(engine.segment(scan, wish))
     write_labels(answer.labels, output)
-    out.print(f"{answer.said}\nWrote {output}", soft_wrap=True, highlight=False)
+    _warn(scan.warnings)
+    _say(f"{answer.said}\nWrote {output}")
 
 
 @app.command()
@@ -159,11 +166,11 @@ def score(
     from napari_segreview.scans import read_labels
 
     pair = read_labels(prediction), read_labels(reference)
-    for labels in pair:
-        _warn(labels.warnings)
     report = _follow(compare(*pair, tolerance))
     if csv is not None:
         report.to_csv(csv)
+    for labels in pair:
+        _warn(labels.warnings)
     if as_json:
         typer.echo(report.to_json())
         return
@@ -197,12 +204,10 @@ def train(
     card = follow_training(
         training(plan, cases, run=run, out=output, accelerator=device), err
     )
-    out.print(
+    _say(
         f"{card.title}: Dice {card.locked.mean_dice:.4f} on {card.locked.cases} locked "
         f"cases, {card.validation.mean_dice:.4f} on {card.validation.cases} validation "
-        f"cases\nWrote {output}",
-        soft_wrap=True,
-        highlight=False,
+        f"cases\nWrote {output}"
     )
 
 
@@ -227,14 +232,21 @@ def demo(
     show(output, image, reference, headless=headless or drawn)
 
 
+def _say(text: str) -> None:
+    """As it is: nothing in a name is markup, no line is broken."""
+    out.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
 def _warn(lines: tuple[str, ...]) -> None:
+    """After the work, so that a fault is the only line where there is one."""
     for line in lines:
         err.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
 
 
 def _follow(steps: Generator[Any, None, T]) -> T:
     """Run long work to its end under a progress bar (only on a terminal)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    note = TextColumn("{task.description}", markup=False)
+    columns = (note, BarColumn(), TimeRemainingColumn())
     with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=None)
         while True:
@@ -264,9 +276,8 @@ def _as_table(report: Report) -> Table:
         kept = [0, *(at for at, key in enumerate(report.headers, 1) if key in MAIN)]
         lines = [[line[at] for at in kept] for line in lines]
         caption += " All numbers: --csv FILE or --json."
-    table = Table(
-        title=f"{report.prediction} against {report.reference}", caption=caption
-    )
+    title = escape(f"{report.prediction} against {report.reference}")
+    table = Table(title=title, caption=caption)
     for at, header in enumerate(lines[0]):
         table.add_column(escape(header), justify="right" if at else "left")
     for line in lines[1:]:

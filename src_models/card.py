@@ -141,6 +141,8 @@ class TrainedCard(Record):
         Window of the inference.
     mirror_axes : tuple of int
         Spatial axes over which mirrored predictions may be averaged.
+    mirror : bool
+        Whether they are, unless the user says otherwise; the scores were measured so.
     """
 
     schema_version: Literal[1] = 1
@@ -159,6 +161,7 @@ class TrainedCard(Record):
     intensity: Intensity
     patch: tuple[int, ...]
     mirror_axes: tuple[int, ...]
+    mirror: bool = False
     data: DataInfo
     validation: Scores
     locked: Scores

@@ -43,8 +43,8 @@ class Offer:
         What the person should know before running it; may be empty.
     about : str
         What it is for, what it learnt from, what it reaches, its licence.
-    mirrors : bool
-        Whether mirror averaging is offered.
+    mirrors, mirror : bool
+        Whether mirror averaging is offered; whether it is on unless one says otherwise.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Offer:
     reason: str = ""
     note: str = ""
     mirrors: bool = False
+    mirror: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class Wish:
 
     model: str
     device: str
-    mirror: bool = False
+    mirror: bool | None = None  # None: as the model's card says
     overlap: float = 0.5
 
 

@@ -96,21 +96,26 @@ class Session:
 
     def choose_scan(self, key: str) -> None:
         """Take up an image layer; "" takes up none. Models are looked at for it."""
+        state = self._with_scan(key)
+        chosen = next((one for one in state.offers if one.name == state.model), None)
+        fitting = [one for one in state.offers if not one.reason]
+        if state.scan is not None and fitting and (chosen is None or chosen.reason):
+            state = _with_model(state, fitting[0].name)
+        self._become(state)
+
+    def _with_scan(self, key: str) -> State:
+        """The state with the layer as it is by now; the model is not changed."""
         state = replace(self._state, scan_key=key, scan=None, scan_fault="")
         if key:
             try:
                 state = replace(state, scan=self._shelf.scan(key))
             except InputError as error:
                 state = replace(state, scan_fault=str(error))
-        offers = self._engine.offers(state.scan)
-        chosen = next((one for one in offers if one.name == state.model), None)
-        fitting = [one for one in offers if not one.reason]
-        if state.scan is not None and fitting and (chosen is None or chosen.reason):
-            state = replace(state, model=fitting[0].name)
-        self._become(replace(state, offers=offers))
+        return replace(state, offers=self._engine.offers(state.scan))
 
     def choose_model(self, name: str) -> None:
-        self._become(replace(self._state, model=name))
+        if name != self._state.model:
+            self._become(_with_model(self._state, name))
 
     def choose_device(self, key: str) -> None:
         self._become(replace(self._state, device=key))
@@ -170,7 +175,7 @@ class Session:
     def segment(self) -> None:
         """Run the chosen model on the chosen scan; its labels become a new layer."""
         if self._state.running is None:
-            self.choose_scan(self._state.scan_key)  # the layer as it is by now
+            self._become(self._with_scan(self._state.scan_key))
         state, shown = self._state, view(self._state)
         if not shown.may_segment or state.scan is None or shown.offer is None:
             return
@@ -314,6 +319,12 @@ class Session:
         old, self._state = self._state, new
         if new != old:
             self.changed.emit(old, new)
+
+
+def _with_model(state: State, name: str) -> State:
+    """Another model, run as its card says until the user says otherwise."""
+    mirror = any(one.mirror for one in state.offers if one.name == name)
+    return replace(state, model=name, mirror=mirror)
 
 
 def _in_one_line(error: Exception) -> str:

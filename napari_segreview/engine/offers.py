@@ -32,6 +32,7 @@ def offer(card: TrainedCard, scan: Scan | None) -> Offer:
         reason=reason,
         note=_note(card, scan) if scan and not reason else "",
         mirrors=bool(card.mirror_axes),
+        mirror=card.mirror,
     )
 
 

@@ -58,7 +58,8 @@ def segment(scan: Scan, wish: Wish) -> Generator[Progress, None, Segmentation]:
     check_finite(scan.data, scan.name)
     net = _loaded(folder, card.sha256)
     images_NCS, spacing = as_images(scan, card)
-    options = Options(device=wish.device, overlap=wish.overlap, mirror=wish.mirror)
+    mirror = card.mirror if wish.mirror is None else wish.mirror
+    options = Options(device=wish.device, overlap=wish.overlap, mirror=mirror)
     raw = yield from predict(net, card, images_NCS, spacing=spacing, options=options)
     labels = LabelMap(
         data=from_images(raw, scan, card),

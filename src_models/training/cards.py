@@ -34,6 +34,7 @@ def draft_card(recipe: Recipe, cases: Split) -> TrainedCard:
         intensity=recipe.intensity,
         patch=recipe.patches.size,
         mirror_axes=recipe.augment.mirror_axes,
+        mirror=recipe.mirror,
         data=DataInfo(
             name=recipe.data.name,
             licence=recipe.data.licence,

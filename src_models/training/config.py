@@ -92,6 +92,7 @@ class Recipe(Record):
     spacing: tuple[PositiveFloat, ...] | None = None
     orientation: str = ""
     tolerance: float = Field(default=2.0, gt=0)
+    mirror: bool = False
     patches: Patches
     augment: Augment = Augment()
     train: Schedule

@@ -156,7 +156,9 @@ def _begin(
 
 def decisive(recipe: Recipe) -> dict[str, Any]:
     """What the trained weights depend on; words and colours may change in between."""
-    return recipe.model_dump(mode="json", exclude={"about", "labels", "tolerance"})
+    return recipe.model_dump(
+        mode="json", exclude={"about", "labels", "tolerance", "mirror"}
+    )
 
 
 def _epoch(recipe: Recipe, number: int, parts: _Parts) -> Generator[Step, None, None]:

@@ -71,7 +71,8 @@ def train(
     for side in ("validation", "locked"):
         held: tuple[Case, ...] = getattr(sides, side)
         found = []
-        options = Options(device=str(next(net.parameters()).device))
+        device = str(next(net.parameters()).device)
+        options = Options(device=device, mirror=recipe.mirror)
         for one in reports(
             net, card, held, tolerance=recipe.tolerance, options=options
         ):

@@ -64,7 +64,7 @@ def test_an_array_that_does_not_fit_its_grid() -> None:
 @pytest.mark.parametrize("shape", [(0, 5), (4, 0)])
 def test_an_empty_image(shape: tuple[int, int]) -> None:
     grid = Grid.from_spacing(shape, (1.0, 1.0))
-    with pytest.raises(InputError, match="thin.png: the image is empty, shape"):
+    with pytest.raises(InputError, match=r"thin\.png: the image is empty, shape"):
         Scan(data=np.zeros(shape), grid=grid, name="thin.png")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from session_fakes import Desk, a_scan, desk, some_labels
@@ -11,6 +12,10 @@ from session_fakes import Desk, a_scan, desk, some_labels
 from napari_segreview.core.protocols import Wish
 from napari_segreview.core.state import Running, view
 from src_models.errors import InputError
+from src_models.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 HEAD = a_scan("head")
 ONE, TWO = some_labels("one", 3), some_labels("two", 4)
@@ -30,6 +35,12 @@ def test_files_become_layers() -> None:
     assert [ref.name for ref in one.state.labels] == ["b truth"]
     assert one.state.said == "Opened a.nii, both.nii."
     assert idle(one)
+
+
+def test_what_was_opened_is_taken_up() -> None:
+    one = desk(HEAD)
+    one.session.open([Path("a.nii"), Path("both.nii")])
+    assert one.state.scan.name == "b"
 
 
 def test_a_file_that_is_not_there_is_said_and_nothing_opened() -> None:
@@ -101,6 +112,26 @@ def test_without_a_scan_or_with_a_misfit_nothing_starts() -> None:
     one.session.segment()
     assert one.engine.wishes == []
     assert idle(one)
+
+
+def test_the_layer_is_looked_at_again_when_a_run_starts() -> None:
+    one = desk(HEAD)
+    one.shelf.layers["key 0"] = a_scan("head, windowed")
+    one.session.segment()
+    assert [ref.name for ref in one.state.labels] == ["head, windowed · model"]
+    one.shelf.broken["key 0"] = "head: it was scaled; set its scale back"
+    one.session.segment()
+    assert len(one.engine.wishes) == 1
+    assert view(one.state).why_not_segment == one.shelf.broken["key 0"]
+
+
+def test_no_other_model_is_run_than_the_one_chosen() -> None:
+    one = desk(HEAD)
+    one.shelf.layers["key 0"] = a_scan("head, stacked", flat=False)
+    one.session.segment()
+    assert one.engine.wishes == []
+    assert one.state.model == "flat"
+    assert view(one.state).why_not_segment == "reads 2D."
 
 
 def test_a_scan_closed_meanwhile_still_gets_its_answer_shown() -> None:
@@ -192,6 +223,23 @@ def test_cancel_midway_is_not_overwritten_by_progress() -> None:
     one.session.segment()
     one.later.run()
     assert one.state.said == "Found a blob."
+
+
+def test_a_step_that_ends_after_cancel_changes_nothing_on_the_screen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = desk(HEAD, at_once=False)
+
+    def steps(*_: object) -> Generator[Progress, None, None]:
+        one.session.cancel()  # the user, while this step is under way
+        yield Progress(1, 3, "window 1")
+
+    monkeypatch.setattr(one.engine, "segment", steps)
+    seen: list[str] = []
+    one.session.changed.connect(lambda _, new: seen.append(view(new).status))
+    one.session.segment()
+    one.later.run()
+    assert seen == ["Segmenting head…", "Segmenting head: stopping…", "Stopped."]
 
 
 def test_cancel_without_work_is_nothing() -> None:

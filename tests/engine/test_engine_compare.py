@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,8 +13,10 @@ from napari_segreview.core.labels import LabelMap, LabelTable
 from napari_segreview.engine import LocalEngine
 from napari_segreview.engine.evaluate import compare
 from src_models.errors import InputError
-from src_models.metrics import Report
 from src_models.progress import drain
+
+if TYPE_CHECKING:
+    from src_models.metrics import Report
 
 GRID = Grid.from_spacing((6, 8, 10), (2.0, 1.0, 1.0))
 
@@ -44,7 +46,7 @@ def test_names_of_both_tables_and_the_references_counts() -> None:
     truth = labels("truth", table=LabelTable.of({1: "liver", 3: "kidney"}))
     rows = compared(guess, truth).rows
     assert [row.name for row in rows] == ["liver", "Milz", "kidney"]
-    assert [row.case for row in rows][0] == "both present"
+    assert rows[0].case == "both present"
 
 
 def test_frames_are_scored_together() -> None:

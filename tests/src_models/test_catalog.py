@@ -53,7 +53,8 @@ def test_a_card_is_complete(name: str) -> None:
     assert card.name == name
     assert card.reference.startswith("https://")
     assert str(card.year) in card.paper
-    assert card.title and card.distinctive.endswith(".")
+    assert card.title
+    assert card.distinctive.endswith(".")
     presets = {(preset, ndim) for preset in ("paper", "compact") for ndim in card.dims}
     assert set(card.presets) == presets
 

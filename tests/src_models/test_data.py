@@ -276,4 +276,4 @@ class TestPrepare:
             )
 
 
-GOLDEN_SIDES = "?"
+GOLDEN_SIDES = "tvltttttttltttvtttttttvt"  # train, validation, locked

@@ -251,6 +251,16 @@ class TestUNet:
             cut = net.join[-1](torch.cat([net.stem(x), torch.zeros(1, 1, 16, 16)], 1))
             assert torch.equal(net(x), net.head(cut))
 
+    def test_skips_are_cut_round_their_centre(self) -> None:
+        net = narrow(2, valid=True).eval()
+        x = noise(1, 1, 20, 20)
+        with torch.no_grad():
+            net.up[0].weight.zero_()
+            net.up[0].bias.zero_()
+            skip = net.stem(x)[:, :, 4:12, 4:12]  # the inner 8 of 16
+            cut = net.join[0](torch.cat([skip, torch.zeros(1, 1, 8, 8)], 1))
+            assert torch.equal(net.tile(x), net.head(cut))
+
     def test_dropout_is_at_the_bottom_and_off_in_use(self) -> None:
         net = shared(("unet", "paper", 2))
         assert isinstance(net, UNet)

@@ -1,10 +1,11 @@
-"""Recipes, schedule, and runs that are stopped, killed, spoiled and taken up again."""
+"""Runs that are stopped, killed, spoiled and taken up again."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,152 +20,21 @@ from torch import nn
 from zoo import discs, make_card, make_recipe
 
 import src_models.training.fit as fitting
+from src_models.catalog import create_model
 from src_models.data.splits import Split
 from src_models.errors import InputError
 from src_models.metrics import score_all
 from src_models.progress import Progress, drain
 from src_models.training import checkpoint
-from src_models.training.config import Recipe, read_recipe
 from src_models.training.evaluate import summary
 from src_models.training.fit import Epoch, Step, fit
 from src_models.training.run import train
-from src_models.training.schedule import warm_cosine
 from src_models.weights import load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
-TOML = """
-name = "x"
-[about]
-title = "X"
-task = "x"
-wants = "x"
-modalities = []
-[data]
-folder = "x"
-images = "x"
-labels = "x"
-values = { 255 = 1 }
-name = "x"
-licence = "x"
-credit = "x"
-validation = 0.2
-locked = 0.2
-[net]
-system = "unet"
-ndim = 2
-in_channels = 1
-classes = 2
-[[labels]]
-value = 1
-name = "x"
-color = [0, 0, 0]
-[intensity]
-kind = "zscore"
-[patches]
-size = [16, 16]
-batch = 1
-[augment]
-mirror_axes = [0, 1]
-[train]
-epochs = 1
-steps = 1
-learning_rate = 1e-3
-"""
-
-
-class TestRecipe:
-    @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-    def test_those_that_come_with_the_project(self, path: Path) -> None:
-        recipe = read_recipe(path)
-        assert recipe.name == path.stem
-        assert len(recipe.labels) == recipe.net.classes - 1
-
-    def test_the_example_is_right(self, tmp_path: Path) -> None:
-        (tmp_path / "r.toml").write_text(TOML)
-        assert read_recipe(tmp_path / "r.toml").train.loss == "dice + ce"
-
-    @pytest.mark.parametrize(
-        ("old", "new", "says"),
-        [
-            (
-                "epochs = 1",
-                "epoch = 1\nepochs = 1",
-                "no key 'train.epoch'; did you mean",
-            ),
-            ("[about]", "[abuot]", "about: Field required"),
-            (
-                "color =",
-                "colour = 1\ncolor =",
-                "no key 'labels.0.colour'; did you mean",
-            ),
-            ("epochs = 1", "epochs = 0", "train.epochs: Input should be greater"),
-            ("epochs = 1", "", "train.epochs: Field required"),
-            ("ndim = 2", "ndim = 4", "net.ndim: Input should be 2 or 3, got 4"),
-            ("size = [16, 16]", "size = [16]", "patches.size needs 2 sides, got 1"),
-            (
-                "size = [16, 16]",
-                "size = [16, 0]",
-                "patches.size.1: Input should be gre",
-            ),
-            (
-                'name = "x"\n[about',
-                'name = "x"\nspacing = [1]\n[about',
-                "spacing needs 2",
-            ),
-            ('name = "x"\n[about', 'name = "x"\nspacing = [1, 0]\n[about', "spacing.1"),
-            (
-                "value = 1",
-                "value = 2",
-                "labels must have the values [1], in that order",
-            ),
-            ("classes = 2", "classes = 3", "labels must have the values [1, 2]"),
-            ("255 = 1", "255 = 2", "data.values must map to 0 … 1, got {'255': 2}"),
-            ("axes = [0, 1]", "axes = [2]", "mirror_axes must be in 0 … 1, got [2]"),
-            ("locked = 0.2", "locked = 0.6", "data.locked: Input should be less"),
-            (
-                "validation = 0.2\nlocked = 0.2",
-                "validation = 0.45\nlocked = 0.45",
-                "too few cases for training",
-            ),
-            ("[net]", "[net", "not a TOML file"),
-        ],
-    )
-    def test_what_is_wrong_is_named(
-        self, old: str, new: str, says: str, tmp_path: Path
-    ) -> None:
-        assert TOML.count(old) == 1
-        path = tmp_path / "r.toml"
-        path.write_text(TOML.replace(old, new))
-        with pytest.raises(InputError) as caught:
-            read_recipe(path)
-        assert str(caught.value).startswith(f"{path}: ")
-        assert says in str(caught.value)
-        assert "\n" not in str(caught.value)
-
-    def test_no_file_and_no_text(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="cannot be read"):
-            read_recipe(tmp_path / "r.toml")
-        (tmp_path / "r.toml").write_bytes(b"\xff\xfe")
-        with pytest.raises(InputError, match="not a TOML file"):
-            read_recipe(tmp_path / "r.toml")
-
-
-class TestSchedule:
-    def test_by_hand(self) -> None:
-        factor = [warm_cosine(i, total=12, warmup=4) for i in range(13)]
-        assert factor[:4] == [0.2, 0.4, 0.6, 0.8]
-        assert factor[4] == 1
-        assert factor[8] == pytest.approx(0.5)
-        assert factor[6] == pytest.approx(0.5 * (1 + math.sqrt(0.5)))
-        assert factor[12] == 1e-3
-
-    @pytest.mark.parametrize("warmup", [0, 5, 50])
-    def test_never_off_never_above_one(self, warmup: int) -> None:
-        factors = [warm_cosine(i, total=20, warmup=warmup) for i in range(40)]
-        assert all(0 < factor <= 1 for factor in factors)
+    from src_models.training.config import Recipe
 
 
 def cases() -> Split:
@@ -180,6 +50,11 @@ def facts(run: Path) -> dict[str, Any]:
     return held
 
 
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def same(one: Path, two: Path) -> bool:
     names = [facts(one)["tensors"], checkpoint.BEST]
     return facts(one) == facts(two) and all(
@@ -188,7 +63,9 @@ def same(one: Path, two: Path) -> bool:
     )
 
 
-def steps(run: Path, recipe: Recipe | None = None) -> Iterator[Step | Epoch]:
+def steps(
+    run: Path, recipe: Recipe | None = None
+) -> Generator[Step | Epoch, None, nn.Module]:
     return fit(recipe or make_recipe(), cases(), run, accelerator="cpu")
 
 
@@ -200,20 +77,27 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.fixture
-def stopped(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def first_epoch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was stopped after its first epoch."""
-    going = steps(tmp_path)
+    run = tmp_path_factory.mktemp("stopped")
+    going = steps(run)
     next(event for event in going if isinstance(event, Epoch))
-    going.close()  # type: ignore[attr-defined]
-    return tmp_path
+    going.close()
+    return run
+
+
+@pytest.fixture
+def stopped(first_epoch: Path, tmp_path: Path) -> Path:
+    """A copy of it, to spoil or to go on with."""
+    return Path(shutil.copytree(first_epoch, tmp_path / "run"))
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
-torch.set_num_threads(int(sys.argv[3]))
+torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[2])
 from test_training import steps
 for event in steps(Path(sys.argv[1])):
@@ -236,8 +120,7 @@ class TestFit:
         assert 0 <= last.dice <= last.best <= 1
         by_step = [e.loss for e in events if isinstance(e, Step) and e.epoch == 2]
         assert last.loss == pytest.approx(np.mean(by_step))
-        table = list(csv.DictReader((tmp_path / "history.csv").open()))
-        assert [row["number"] for row in table] == ["1", "2"]
+        assert [row["number"] for row in table(tmp_path / "history.csv")] == ["1", "2"]
 
     def test_a_seed_has_its_own_run(self, whole: Path, tmp_path: Path) -> None:
         drain(fit(make_recipe(seed=0), cases(), tmp_path / "0", accelerator="cpu"))
@@ -260,16 +143,33 @@ class TestFit:
     def test_stopped_within_an_epoch(self, whole: Path, tmp_path: Path) -> None:
         going = steps(tmp_path)
         next(e for e in going if isinstance(e, Step) and (e.epoch, e.number) == (2, 2))
-        going.close()  # type: ignore[attr-defined]
-        drain(steps(tmp_path))  # type: ignore[arg-type]
+        going.close()
+        drain(steps(tmp_path))
         assert same(tmp_path, whole)
+
+    def test_stopped_with_dropout(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """PyTorch's own random numbers start anew with each epoch, too."""
+
+        def forgetful(*args: Any, **kwargs: Any) -> Any:
+            net = create_model(*args, **kwargs)
+            net.dropout.p = 0.5  # type: ignore[union-attr]
+            return net
+
+        monkeypatch.setattr(fitting, "create_model", forgetful)
+        drain(steps(tmp_path / "whole"))
+        going = steps(tmp_path / "parts")
+        next(event for event in going if isinstance(event, Epoch))
+        going.close()
+        drain(steps(tmp_path / "parts"))
+        assert same(tmp_path / "parts", tmp_path / "whole")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
     def test_killed_within_an_epoch(self, whole: Path, tmp_path: Path) -> None:
         here = str(Path(__file__).parent)
-        threads = str(torch.get_num_threads())
         child = subprocess.run(
-            [sys.executable, "-c", KILLED, str(tmp_path), here, threads],
+            [sys.executable, "-c", KILLED, str(tmp_path), here],
             check=False,
             capture_output=True,
             text=True,
@@ -277,7 +177,7 @@ class TestFit:
         )
         assert child.returncode == -signal.SIGKILL, child.stderr
         assert facts(tmp_path)["epoch"] == 1
-        drain(steps(tmp_path))  # type: ignore[arg-type]
+        drain(steps(tmp_path))
         assert same(tmp_path, whole)
 
     def test_a_finished_run_gives_its_net_again(self, whole: Path) -> None:
@@ -299,7 +199,7 @@ class TestFit:
     def test_other_words_are_not(self, whole: Path, stopped: Path) -> None:
         recipe = make_recipe()
         about = recipe.about.model_copy(update={"title": "Better words"})
-        drain(steps(stopped, recipe.model_copy(update={"about": about})))  # type: ignore[arg-type]
+        drain(steps(stopped, recipe.model_copy(update={"about": about})))
         assert same(stopped, whole)
 
     def test_a_loss_that_is_no_number(
@@ -318,10 +218,10 @@ class TestFit:
         fitting_loss = fitting.loss_by_name
         monkeypatch.setattr(fitting, "loss_by_name", spoiled)
         with pytest.raises(InputError, match="not a number in epoch 2, step 2"):
-            drain(steps(tmp_path))  # type: ignore[arg-type]
+            drain(steps(tmp_path))
         monkeypatch.undo()
         assert facts(tmp_path)["epoch"] == 1
-        drain(steps(tmp_path))  # type: ignore[arg-type]
+        drain(steps(tmp_path))
         assert same(tmp_path, whole)
 
     @pytest.mark.parametrize("file", ["state", "best"])
@@ -337,10 +237,10 @@ class TestFit:
         if file == "best":  # so that there is a better one to save
             monkeypatch.setattr(fitting, "mean_dice", lambda *_: 2.0)
         with pytest.raises(OSError, match="No space"):
-            drain(steps(stopped))  # type: ignore[arg-type]
+            drain(steps(stopped))
         monkeypatch.undo()
         assert facts(stopped) == before
-        drain(steps(stopped))  # type: ignore[arg-type]
+        drain(steps(stopped))
         assert same(stopped, whole)
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"tensors": 3}', "null"])
@@ -396,26 +296,25 @@ def test_the_average_of_weights_by_hand() -> None:
     assert ema.num_batches_tracked.item() == 7
 
 
-class TestTrain:
-    @pytest.fixture(scope="class")
-    def made(
-        self, tmp_path_factory: pytest.TempPathFactory
-    ) -> tuple[Any, Path, list[Any]]:
-        folder = tmp_path_factory.mktemp("train")
-        events = []
-        going = train(
-            make_recipe(learning_rate=5e-3),
-            discs(14),
-            run=folder / "run",
-            out=folder / "model",
-            accelerator="cpu",
-        )
-        while True:
-            try:
-                events.append(next(going))
-            except StopIteration as end:
-                return end.value, folder / "model", events
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, list[Any]]:
+    folder = tmp_path_factory.mktemp("train")
+    events = []
+    going = train(
+        make_recipe(learning_rate=5e-3),
+        discs(14),
+        run=folder / "run",
+        out=folder / "model",
+        accelerator="cpu",
+    )
+    while True:
+        try:
+            events.append(next(going))
+        except StopIteration as end:
+            return end.value, folder / "model", events
 
+
+class TestTrain:
     def test_the_model_is_loaded_as_it_was_made(self, made: Any) -> None:
         card, folder, _ = made
         net, read = load_model(folder)
@@ -433,7 +332,7 @@ class TestTrain:
         assert sorted(sum(sides, ())) == [case.name for case in discs(14)]
         assert card.locked.cases == len(card.data.locked)
         assert card.validation.cases == len(card.data.validation)
-        rows = list(csv.DictReader((folder / "locked.csv").open()))
+        rows = table(folder / "locked.csv")
         assert [row["case"] for row in rows] == list(card.data.locked)
         dice = np.mean([float(row["dice"]) for row in rows])
         assert card.locked.mean_dice == pytest.approx(dice, abs=1e-3)
