@@ -133,13 +133,14 @@ def _begin(
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
     )
-    settings = decisive(recipe)
+    names = sorted(case.name for case in cases.train)
+    settings = {**decisive(recipe), "cases": names}
     facts = checkpoint.load(run, net=net, ema=ema, optimizer=optimizer)
     facts = facts or {"epoch": 0, "best": -1.0, "history": [], "recipe": settings}
     if facts["recipe"] != settings:
         raise InputError(
-            f"{run} holds a run of {recipe.name} with other settings; delete the folder "
-            "to start again, or name another one with --run"
+            f"{run} holds a run of {recipe.name} with other settings or cases; delete "
+            "the folder to start again, or name another one with --run"
         )
     net, optimizer = fabric.setup(net, optimizer)
     ready = [prepare(case, recipe.intensity, recipe.spacing) for case in cases.train]
