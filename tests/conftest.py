@@ -1,4 +1,4 @@
-"""What every test stands on: a screen of its own, a home of its own, two threads."""
+"""What every test stands on: a screen of its own, a home of its own, one thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 os.environ |= {
     "NAPARI_CONFIG": f"{HOME}/napari/settings.yaml",
     **{f"XDG_{k}_HOME": f"{HOME}/{k.lower()}" for k in ("CONFIG", "DATA", "STATE")},
-    "OMP_NUM_THREADS": "2",
+    "OMP_NUM_THREADS": "1",  # small nets; two threads on a busy machine spin for each other
 }
 if sys.platform.startswith("linux"):
     os.environ["QT_QPA_PLATFORM"] = "xcb"  # "offscreen" draws no layer
