@@ -130,7 +130,7 @@ def predict(
     image: Annotated[Path, typer.Argument(help="A file or a DICOM folder.")],
     model: Annotated[str, typer.Option("--model", "-m", help="Its name or folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The mask to write.")],
-    device: Annotated[str, typer.Option(help="cpu, cuda:0, mps; else the best.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, mps.")] = "auto",
     mirror: Annotated[
         bool | None,
         typer.Option(
@@ -139,14 +139,20 @@ def predict(
     ] = None,
 ) -> None:
     """Segment an image and write the labels on its own grid."""
+    import numpy as np
+
+    from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Wish
     from napari_segreview.engine import LocalEngine
     from napari_segreview.scans import check_writable, read_one, write_labels
 
     check_writable(output)
     scan = read_one(image)
+    shape = scan.data.shape[: scan.data.ndim - scan.has_channels]
+    blank = np.broadcast_to(np.uint8(0), shape)
+    check_writable(output, LabelMap(data=blank, grid=scan.grid))
     engine = LocalEngine()
-    wish = Wish(model=model, device=device or engine.devices()[0].key, mirror=mirror)
+    wish = Wish(model=model, device=device, mirror=mirror)
     answer = _follow(engine.segment(scan, wish))
     write_labels(answer.labels, output)
     _warn(scan.warnings)

@@ -39,7 +39,10 @@ def parse(kind: type[R], values: dict[str, Any], where: str) -> R:
 
 
 def _first_fault(kind: type[Record], error: ValidationError) -> str:
-    fault = error.errors()[0]
+    faults = error.errors()
+    # A misspelt key that must be there is missing too; the misspelling says more.
+    unknown = [one for one in faults if one["type"] == "extra_forbidden"]
+    fault = (unknown or faults)[0]
     path = ".".join(str(part) for part in fault["loc"])
     if not path:  # the whole text; not worth repeating
         return fault["msg"]

@@ -34,7 +34,9 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, fresh)
         os.replace(fresh, path)
     except SafetensorError as error:  # its own word for a full disk
-        raise OSError(f"{path} was not saved: {error}; make room and try again") from None
+        raise OSError(
+            f"{path} was not saved: {error}; make room and try again"
+        ) from None
     finally:
         fresh.unlink(missing_ok=True)
 

@@ -277,6 +277,7 @@ def test_a_misspelt_model(
         ("out", ["out", ".nii.gz"]),
         ("missing/out.nii", ["out.nii", "there is no folder"]),
         ("head.nii/out.nii", ["out.nii"]),  # a file is no folder
+        ("out.png", ["out.png", "2D"]),  # the scan is 3D
         ("/proc/out.nii", ["out.nii"]),  # not even root may write there
     ],
 )

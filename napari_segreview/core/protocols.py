@@ -59,7 +59,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What to run, where and how."""
+    """What to run, where and how; the device may be "auto"."""
 
     model: str
     device: str

@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from functools import cache
 
 from napari_segreview.core.protocols import Device
@@ -50,6 +51,24 @@ def _nvidia() -> list[Device]:
 def title_of(key: str) -> str:
     """The words for a device."""
     return next((one.title for one in devices() if one.key == key), key)
+
+
+def usable(key: str) -> str:
+    """The device itself; for "auto" the first that torch can use. Wakes torch.
+
+    Raises
+    ------
+    InputError
+        If torch cannot use the one that was asked for.
+    """
+    if key != "auto":
+        check_device(key)
+        return key
+    for one in devices():
+        with suppress(InputError):
+            check_device(one.key)
+            return one.key
+    return CPU.key
 
 
 def check_device(key: str) -> None:

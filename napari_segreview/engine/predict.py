@@ -15,7 +15,7 @@ from napari_segreview.core.orientation import turn_to
 from napari_segreview.core.protocols import Segmentation, Wish
 from napari_segreview.core.scan import Scan, check_finite
 from napari_segreview.core.state import in_words
-from napari_segreview.engine.device import check_device, title_of
+from napari_segreview.engine.device import title_of, usable
 from napari_segreview.engine.offers import misfit
 from src_models.card import TrainedCard, find_model, read_card
 from src_models.errors import InputError
@@ -58,12 +58,12 @@ def segment(scan: Scan, wish: Wish) -> Generator[Progress, None, Segmentation]:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from src_models.inference import Options, predict  # wakes torch
 
-    check_device(wish.device)
+    device = usable(wish.device)
     check_finite(scan.data, scan.name)
     net = _loaded(folder, card.sha256)
     images_NCS, spacing = as_images(scan, card)
     mirror = card.mirror if wish.mirror is None else wish.mirror
-    options = Options(device=wish.device, overlap=wish.overlap, mirror=mirror)
+    options = Options(device=device, overlap=wish.overlap, mirror=mirror)
     raw = yield from predict(net, card, images_NCS, spacing=spacing, options=options)
     labels = LabelMap(
         data=from_images(raw, scan, card),
@@ -72,7 +72,7 @@ def segment(scan: Scan, wish: Wish) -> Generator[Progress, None, Segmentation]:
         name=f"{scan.name} · {card.title}",
     )
     took = in_words(time.monotonic() - began)
-    where = title_of(wish.device)
+    where = title_of(device)
     return Segmentation(
         labels,
         f"{card.title}: done in {took} on {where}, weights {card.sha256[:8]}. "

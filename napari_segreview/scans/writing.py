@@ -94,18 +94,23 @@ def write_labels(labels: LabelMap, path: str | Path) -> None:
     _flush(folder)
 
 
-def check_writable(path: str | Path) -> None:
+def check_writable(path: str | Path, like: LabelMap | None = None) -> None:
     """Say before the work, not after it, that labels cannot be saved there.
+
+    Parameters
+    ----------
+    like : LabelMap, optional
+        Labels of the kind to come: whether the format holds their axes and grid.
 
     Raises
     ------
     InputError
-        If the suffix is none of `WRITABLE`.
+        If the suffix is none of `WRITABLE`, or the format does not hold such labels.
     WriteError
         If the folder is missing or not writable.
     """
     path = Path(path)
-    _suffix(path)
+    _suffix(path) if like is None else _format(like, path)
     with _drafts(path):
         pass
 

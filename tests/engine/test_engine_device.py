@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_segreview.core.protocols import Device
-from napari_segreview.engine.device import check_device, devices, title_of
+from napari_segreview.engine.device import (
+    check_device,
+    devices,
+    title_of,
+    usable,
+)
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -97,3 +102,17 @@ def test_a_gpu_beyond_those_there_are(
         check_device(good)
     with pytest.raises(InputError, match="no device"):
         check_device(key)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_auto_takes_the_first_that_torch_can_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool
+) -> None:
+    import torch
+
+    driver(tmp_path, 'echo "NVIDIA L4, 24576"')
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: works)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert usable("auto") == ("cuda:0" if works else "cpu")
+    with pytest.raises(InputError, match="no device"):
+        usable("gpu")

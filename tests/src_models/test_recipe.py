@@ -71,7 +71,8 @@ class TestRecipe:
                 "epoch = 1\nepochs = 1",
                 "no key 'train.epoch'; did you mean",
             ),
-            ("[about]", "[abuot]", "about: Field required"),
+            ("[about]", "[abuot]", "no key 'abuot'; did you mean 'about'?"),
+            ("epochs = 1", "epoch = 1", "no key 'train.epoch'; did you mean 'epochs'?"),
             (
                 "color =",
                 "colour = 1\ncolor =",
