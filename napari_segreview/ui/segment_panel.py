@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QCheckBox,
     QListWidget,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from napari_segreview.core.session import Session
 
 KEY = Qt.ItemDataRole.UserRole
-GREY = "#9a9a9a"  # readable on the dark and on the light theme
 
 
 class SegmentPanel(Panel):
@@ -39,7 +37,7 @@ class SegmentPanel(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.models = QListWidget()
-        self.models.setToolTip("Models; those that cannot read this scan are grey")
+        self.models.setToolTip("Models; those that cannot read this scan are in italics")
         self.models.setWordWrap(True)
         self.models.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.models.currentItemChanged.connect(self._chosen)
@@ -96,11 +94,10 @@ class SegmentPanel(Panel):
                 item = QListWidgetItem(f"{offer.title}  ·  {offer.kind}{fits}")
                 item.setData(KEY, offer.name)
                 item.setToolTip(offer.reason or offer.about)
-                if offer.reason:  # grey and slanted, yet one can choose it and read why
+                if offer.reason:  # slanted, yet one can choose it and read why
                     font = item.font()
                     font.setItalic(True)
                     item.setFont(font)
-                    item.setForeground(QColor(GREY))
                 self.models.addItem(item)
             rows = max(2, min(6, len(offers)))
             self.models.setFixedHeight(rows * (self.models.sizeHintForRow(0) + 2) + 8)
