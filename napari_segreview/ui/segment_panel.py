@@ -37,7 +37,9 @@ class SegmentPanel(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.models = QListWidget()
-        self.models.setToolTip("Models; those that cannot read this scan are in italics")
+        self.models.setToolTip(
+            "Models; those that cannot read this scan are in italics"
+        )
         self.models.setWordWrap(True)
         self.models.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.models.currentItemChanged.connect(self._chosen)
