@@ -62,6 +62,8 @@ def show(
 
     viewer = napari.Viewer(title="SegReview")
     viewer.window.add_plugin_dock_widget("napari-segreview", "SegReview")
+    if headless:
+        viewer.window.resize(1280, 800)
     session = session_of(viewer)
     faults: list[str] = []
 
