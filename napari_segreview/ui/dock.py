@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
+from napari_segreview.core.settings import SettingsFile
 from napari_segreview.ui.compare_panel import ComparePanel
 from napari_segreview.ui.form import column, section
 from napari_segreview.ui.job_bar import JobBar
@@ -26,12 +27,24 @@ WIDTH = 380
 
 
 class Dock(QWidget):
-    """The scan, some panels, the job bar. Scrolls when the window is short."""
+    """The scan, some panels, the job bar. Scrolls when the window is short.
+
+    Parameters
+    ----------
+    titles : tuple of str
+        Keys of `PANELS`. One alone does not fold.
+    settings : SettingsFile, optional
+        Remembers which sections are folded.
+    """
 
     def __init__(
-        self, session: Session, titles: tuple[str, ...] = tuple(PANELS)
+        self,
+        session: Session,
+        titles: tuple[str, ...] = tuple(PANELS),
+        settings: SettingsFile | None = None,
     ) -> None:
         super().__init__()
+        settings = settings or SettingsFile()
         self.scan = ScanPanel(session)
         self.panels = {title: PANELS[title](session) for title in titles}
         self.jobs = JobBar(session)
@@ -39,7 +52,8 @@ class Dock(QWidget):
         parts = column(inside)
         parts.addWidget(self.scan)
         for title, panel in self.panels.items():
-            parts.addWidget(section(title, panel) if len(titles) > 1 else panel)
+            folds = len(titles) > 1
+            parts.addWidget(section(title, panel, settings) if folds else panel)
         parts.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidget(inside)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from napari_segreview.core.session import Session
+    from napari_segreview.core.settings import SettingsFile
     from napari_segreview.core.state import State
 
 GAP = 6
@@ -78,15 +79,17 @@ def column(parent: QWidget | None = None) -> QVBoxLayout:
     return layout
 
 
-def section(title: str, content: QWidget) -> QCollapsible:
-    """A part of the dock that folds; open at first."""
+def section(title: str, content: QWidget, settings: SettingsFile) -> QCollapsible:
+    """A part of the dock that folds; as it was left the last time, open at first."""
     fold = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     fold.setDuration(0)
     frame = fold.layout()
     if frame is not None:
         frame.setContentsMargins(0, 0, 0, 0)
     fold.addWidget(content)
-    fold.expand(animate=False)
+    if title not in settings.settings.folded:
+        fold.expand(animate=False)
+    fold.toggled.connect(lambda is_open: settings.fold(title, not is_open))
     return fold
 
 

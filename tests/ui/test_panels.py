@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QLabel
+from superqt import QCollapsible
 
 from napari_segreview._plugin import ScanLibrary
 from napari_segreview._widgets import CompareDock, MainDock, SegmentDock, session_of
@@ -18,6 +19,7 @@ from napari_segreview.core.labels import LabelMap, LabelTable
 from napari_segreview.core.protocols import Segmentation
 from napari_segreview.core.scan import Scan
 from napari_segreview.core.session import Session
+from napari_segreview.core.settings import SettingsFile
 from napari_segreview.engine import LocalEngine
 from napari_segreview.layers.shelf import NapariShelf
 from napari_segreview.scans import SAMPLES, read_labels
@@ -325,3 +327,23 @@ def test_a_layer_whose_pixels_were_replaced_is_segmented_as_it_is_now(
     qtbot.waitUntil(lambda: session.state.running is None, timeout=10_000)
     assert seen[0] is fresh
     assert len(viewer.layers) == 2
+
+
+def test_sections_stay_folded_the_next_time(
+    open_dock: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, _, session = open_dock(LocalEngine())
+    path = tmp_path / "settings.json"
+    first = Dock(session, settings=SettingsFile(path))
+    fold = next(
+        one for one in first.findChildren(QCollapsible) if one.text() == "Compare"
+    )
+    assert fold.isExpanded()
+    fold.collapse(animate=False)
+    again = Dock(session, settings=SettingsFile(path))
+    open_now = {
+        one.text(): one.isExpanded() for one in again.findChildren(QCollapsible)
+    }
+    assert open_now == {"Segment": True, "Compare": False}
+    for dock in (first, again):
+        dock.deleteLater()
