@@ -66,13 +66,29 @@ def named(row: Row) -> str:
     return "-".join(map(str, row))
 
 
-def quick(row: Row) -> object:
-    """The unpadded 3D net looks at 92³ voxels to say a word on one."""
-    heavy = row == ("unet", "paper", 3)
-    return pytest.param(row, marks=[pytest.mark.slow] if heavy else [], id=named(row))
+# Half a gigabyte of weights each; FCN-8s in 2D stands for them.
+GIANT = {row for row in ROWS if row[0].startswith("fcn") and row[1] == "paper"}
+GIANT -= {("fcn8s", "paper", 2)}
+# The unpadded 3D net looks at 92³ voxels to say a word on one.
+HEAVY = GIANT | {("unet", "paper", 3)}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=named)
+def rows(*, slow: set[Row]) -> list[object]:
+    return [
+        pytest.param(row, marks=[pytest.mark.slow] * (row in slow), id=named(row))
+        for row in ROWS
+    ]
+
+
+def learning_batch(row: Row) -> Tensor:
+    """Large enough that no unit stays silent everywhere."""
+    name, _, ndim = row
+    # One voxel is left at the bottom of FC-DenseNet, and of one there is no statistic.
+    images = 2 if name == "fc-densenet" else 1
+    return noise(images, 1, *(4 if row == ("unet", "paper", 3) else 32,) * ndim)
+
+
+@pytest.mark.parametrize("row", rows(slow=GIANT))
 class TestEveryNet:
     def test_size_out_is_size_in(self, row: Row) -> None:
         x, logits = answer(row)
@@ -81,9 +97,7 @@ class TestEveryNet:
 
     def test_every_parameter_learns(self, row: Row) -> None:
         net = build(row).train()
-        # Large enough that no unit stays silent everywhere.
-        side = 4 if row == ("unet", "paper", 3) else 32
-        net(noise(1, 1, *(side,) * row[2])).square().sum().backward()
+        net(learning_batch(row)).square().sum().backward()
         for name, weights in net.named_parameters():
             assert weights.grad is not None, name
             assert weights.grad.isfinite().all(), name
@@ -101,7 +115,7 @@ class TestEveryNet:
             shared(row)(torch.zeros(shape((8,) * row[2])))
 
 
-@pytest.mark.parametrize("row", [quick(row) for row in ROWS])
+@pytest.mark.parametrize("row", rows(slow=HEAVY))
 class TestEveryAnswer:
     def test_an_answer_is_given_twice(self, row: Row) -> None:
         x, logits = answer(row)
@@ -124,7 +138,10 @@ class TestEveryAnswer:
         x, logits = answer(row)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             half = shared(row)(x).float()
-        assert (half - logits).abs().max() < 0.1 * logits.abs().max()
+        apart = (half - logits).abs()
+        # A near tie of SegNet's maxima may fall the other way, and a value moves.
+        off = apart.mean() if row[0].startswith("segnet") else apart.max()
+        assert off < 0.1 * logits.abs().max()
 
 
 @pytest.mark.parametrize("row", COMPACT, ids=named)
