@@ -278,6 +278,7 @@ def test_a_misspelt_model(
         ("missing/out.nii", ["out.nii", "there is no folder"]),
         ("head.nii/out.nii", ["out.nii"]),  # a file is no folder
         ("out.png", ["out.png", "2D"]),  # the scan is 3D
+        ("folder.nii", ["folder.nii is a folder"]),
         ("/proc/out.nii", ["out.nii"]),  # not even root may write there
     ],
 )
@@ -292,6 +293,7 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(
         pytest.skip("no /proc on this system")
     monkeypatch.setattr(LocalEngine, "segment", lambda *_: pytest.fail("it ran"))
     head = nifti("head.nii", noise(8, 8, 8))
+    Path("folder.nii").mkdir()
     before = files()
     said = segreview("predict", head, "-m", models / "volume", "-o", out)
     assert (said.status, said.err.count("\n"), said.out) == (1, 1, "")

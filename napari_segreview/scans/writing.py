@@ -111,6 +111,8 @@ def check_writable(path: str | Path, like: LabelMap | None = None) -> None:
     """
     path = Path(path)
     _suffix(path) if like is None else _format(like, path)
+    if path.is_dir():
+        raise WriteError(f"{path.name} is a folder; name a file")
     with _drafts(path):
         pass
 
