@@ -21,6 +21,7 @@ from src_models.errors import InputError
 from src_models.inference import Options, predict
 from src_models.losses import loss_by_name
 from src_models.metrics import counts, dice
+from src_models.outputs import judge
 from src_models.progress import drain
 from src_models.training import checkpoint
 from src_models.training.cards import draft_card
@@ -178,7 +179,8 @@ def _epoch(recipe: Recipe, number: int, parts: _Parts) -> Generator[Step, None, 
         factor = warm_cosine(done, total=plan.epochs * plan.steps, warmup=plan.warmup)
         for group in parts.optimizer.param_groups:
             group["lr"] = plan.learning_rate * factor
-        loss = loss_of(net(fabric.to_device(images)), fabric.to_device(labels))
+        said = net(fabric.to_device(images))
+        loss = judge(loss_of, said, fabric.to_device(labels))
         if not bool(loss.isfinite()):
             raise InputError(
                 f"{recipe.name}: the loss is not a number in epoch {number}, step {i}; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from typing import get_args
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from src_models import CARDS, create_model
 from src_models.catalog import find_card
+from src_models.catalog.card import Source
 from src_models.errors import InputError
 
 ROWS = [(name, *row) for name, card in CARDS.items() for row in card.presets]
@@ -76,8 +78,13 @@ def test_parameters_are_those_published_to_the_last(key: tuple[str, str, int]) -
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row[1] == "compact"], ids=str)
-def test_compact_is_small(row: tuple[str, str, int]) -> None:
+def test_compact_is_small_and_as_large_as_the_card_says(
+    row: tuple[str, str, int],
+) -> None:
     assert 100_000 < size(*row, 4, 8) <= 3_000_000
+    said = CARDS[row[0]].compact_parameters[row[2]]
+    net = create_model(row[0], ndim=row[2], in_channels=1, classes=2)
+    assert sum(weights.numel() for weights in net.parameters()) == said
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -91,6 +98,10 @@ def test_a_card_is_complete(name: str) -> None:
     presets = {(preset, ndim) for preset in ("paper", "compact") for ndim in card.dims}
     assert set(card.presets) >= presets
     assert {ndim for _, ndim in card.presets} == set(card.dims)
+    assert set(card.compact_parameters) == set(card.dims)
+    assert card.evidence.endswith(".")
+    assert {result.source for result in card.results} <= set(get_args(Source))
+    assert all(result.data and result.value for result in card.results)
 
 
 def test_the_table_cannot_be_changed() -> None:

@@ -25,6 +25,8 @@ from src_models.catalog import CARDS, create_model
 from src_models.errors import InputError
 from src_models.nets.unet import UNet
 from src_models.nets.vnet import VNet
+from src_models.outputs import answer as answer_of
+from src_models.outputs import judge
 from src_models.weights import save_tensors
 
 if TYPE_CHECKING:
@@ -80,6 +82,12 @@ def rows(*, slow: set[Row]) -> list[object]:
     ]
 
 
+def energy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Every logit has a say in it."""
+    assert labels.shape == (len(logits), *logits.shape[2:])
+    return logits.square().sum()
+
+
 def learning_batch(row: Row) -> Tensor:
     """Large enough that no unit stays silent everywhere."""
     name, _, ndim = row
@@ -97,7 +105,9 @@ class TestEveryNet:
 
     def test_every_parameter_learns(self, row: Row) -> None:
         net = build(row).train()
-        net(learning_batch(row)).square().sum().backward()
+        x = learning_batch(row)
+        labels = torch.zeros(len(x), *x.shape[2:], dtype=torch.long)
+        judge(energy, net(x), labels).backward()
         for name, weights in net.named_parameters():
             assert weights.grad is not None, name
             assert weights.grad.isfinite().all(), name
@@ -156,7 +166,7 @@ class TestEveryCompactNet:
     @pytest.mark.parametrize("train", [True, False])
     def test_a_single_voxel(self, row: Row, train: bool) -> None:
         net = build(row).train(train)
-        logits = net(noise(1, 1, *(1,) * row[2]))
+        logits = answer_of(net(noise(1, 1, *(1,) * row[2])))
         assert logits.numel() == 2
         assert logits.isfinite().all()
 
