@@ -41,6 +41,13 @@ class CompareDock(Dock):
         super().__init__(session_of(napari_viewer), ("Compare",))
 
 
+class ModelsDock(Dock):
+    """The catalogue of systems."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(session_of(napari_viewer), ("Models",))
+
+
 def session_of(viewer: Any) -> Session:
     """The one session of a viewer; all its panels share it. Made at the first call."""
     viewer = getattr(viewer, "__wrapped__", viewer)  # widgets get a proxy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Column, Table
+from rich.table import Table
 
 from napari_segreview import __version__
 from src_models.errors import InputError
@@ -83,46 +82,27 @@ def _root(
 
 @app.command()
 def models(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only what has all these words; or a system's name."),
+    ] = None,
+    results: Annotated[bool, typer.Option(help="Published figures instead.")] = False,
+    add: Annotated[
+        Path | None, typer.Option(help="Keep a trained model from its folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the trained models and the architectures."""
-    from src_models.card import bundled, read_card
-    from src_models.catalog import CARDS
+    """List the trained models and the systems of the catalogue."""
+    from napari_segreview import _cli_models
 
-    cards = [read_card(folder) for folder in bundled().values()]
-    if as_json:
-        facts = {
-            "models": [card.model_dump(mode="json") for card in cards],
-            "architectures": [
-                {
-                    "name": card.name,
-                    "title": card.title,
-                    "paper": card.paper,
-                    "reference": card.reference,
-                    "dims": card.dims,
-                    "presets": sorted({preset for preset, _ in card.presets}),
-                }
-                for card in CARDS.values()
-            ],
-        }
-        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
-        return
-    table = Table(
-        Column("model", no_wrap=True),
-        "wants",
-        Column("Dice (unseen cases)", justify="right", min_width=10),
-        "licence of data",
-    )
-    for card in cards:
-        dice = f"{card.locked.mean_dice:.3f} ({card.locked.cases})"
-        table.add_row(card.name, card.wants, dice, card.data.licence)
-    out.print(table)
-    zoo = Table("architecture", "dims", "presets", "paper")
-    for row in CARDS.values():
-        dims = ", ".join(f"{n}D" for n in row.dims)
-        presets = ", ".join(sorted({preset for preset, _ in row.presets}))
-        zoo.add_row(row.name, dims, presets, row.paper)
-    out.print(zoo)
+    if add is not None:
+        from napari_segreview.engine.models import install
+
+        _say(f"Added {install(add)}: segreview predict --model finds it by this name")
+    elif as_json:
+        typer.echo(_cli_models.as_json(" ".join(words or ())))
+    else:
+        _cli_models.show(out, " ".join(words or ()), with_results=results)
 
 
 @app.command()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BUNDLED = Path(__file__).parent / "bundled"
 CARD_FILE = "card.json"
@@ -202,22 +205,31 @@ def read_card(folder: Path) -> TrainedCard:
         raise InputError(f"{path}: {_first_fault(TrainedCard, error)}") from None
 
 
+def folders_in(root: Path) -> dict[str, Path]:
+    """Name → folder of the models below a folder; empty if that is not there."""
+    return {path.parent.name: path.parent for path in sorted(root.glob("*/card.json"))}
+
+
 def bundled() -> dict[str, Path]:
     """Name → folder of the models that come with the package."""
-    return {
-        path.parent.name: path.parent for path in sorted(BUNDLED.glob("*/card.json"))
-    }
+    return folders_in(BUNDLED)
 
 
-def find_model(name: str) -> Path:
-    """The folder of a bundled model by its name, or of any model by its path.
+def find_model(name: str, known: Mapping[str, Path] | None = None) -> Path:
+    """The folder of a known model by its name, or of any model by its path.
+
+    Parameters
+    ----------
+    name : str
+    known : mapping, optional
+        Name → folder; the bundled ones if not given.
 
     Raises
     ------
     InputError
         If there is none; the message names those there are.
     """
-    known = bundled()
+    known = bundled() if known is None else known
     if name in known:
         return known[name]
     if Path(name).is_dir():

@@ -57,16 +57,14 @@ def save_model(net: nn.Module, card: TrainedCard, folder: Path) -> TrainedCard:
     return card
 
 
-def load_model(folder: Path) -> tuple[nn.Module, TrainedCard]:
-    """The net with its weights, in float32 and evaluation mode.
+def check_weights(folder: Path, card: TrainedCard) -> Path:
+    """The file with a model's weights, once it is known to be the card's.
 
     Raises
     ------
     InputError
-        If a file is missing or damaged, the hash is not the card's, or names or shapes
-        of the weights are not the net's.
+        If the file is missing or its hash is not the card's.
     """
-    card = read_card(folder)
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise InputError(
@@ -78,6 +76,20 @@ def load_model(folder: Path) -> tuple[nn.Module, TrainedCard]:
             f"{path}: the weights are not those of the card (SHA-256 {found[:12]}… "
             f"instead of {card.sha256[:12]}…); install the model again"
         )
+    return path
+
+
+def load_model(folder: Path) -> tuple[nn.Module, TrainedCard]:
+    """The net with its weights, in float32 and evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, the hash is not the card's, or names or shapes
+        of the weights are not the net's.
+    """
+    card = read_card(folder)
+    path = check_weights(folder, card)
     try:
         tensors = load_file(path)
     except SafetensorError as error:

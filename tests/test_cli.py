@@ -117,6 +117,42 @@ def test_models_for_programs(segreview: Segreview) -> None:
     unet = next(row for row in facts["architectures"] if row["name"] == "unet")
     assert unet["dims"] == [2, 3]
     assert unet["presets"] == ["compact", "paper"]
+    assert unet["published_parameters"][0]["count"] == 31_030_658
+    assert unet["results"][0]["source"] == "recalled"
+    assert {"method", "miou", "extra_data"} <= set(facts["voc2012"][0])
+
+
+def test_one_system_in_words(segreview: Segreview) -> None:
+    said = segreview("models", "promise12", "v-net").out
+    assert "61,982,682 parameters" in said
+    assert "segnet" not in said
+
+
+def test_published_results(segreview: Segreview) -> None:
+    said = segreview("models", "--results").out
+    assert "67.2" in said
+    assert "Extra data" in said
+    assert "None of these figures is ours." in said
+    assert "SegNet" not in segreview("models", "--results", "fcn").out
+
+
+def test_words_that_nothing_has(segreview: Segreview) -> None:
+    said = segreview("models", "vnett")
+    assert (said.status, said.out) == (1, "")
+    assert said.err == "segreview: no model 'vnett'; did you mean 'vnet'?\n"
+
+
+def test_a_model_of_ones_own(
+    segreview: Segreview, models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEGREVIEW_MODELS", str(tmp_path / "own"))
+    said = segreview("models", "--add", models / "volume")
+    name = cards.read_card(models / "volume").name
+    assert said.out.startswith(f"Added {name}")
+    assert name in segreview("models").out
+    head = nifti("head.nii.gz", noise(9, 9, 9))
+    ran = segreview("predict", head, "-m", name, "-o", "m.nii.gz", "--device=cpu")
+    assert ran.status == 0
 
 
 # ── predict ────────────────────────────────────────────────────────────────────────

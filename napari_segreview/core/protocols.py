@@ -82,6 +82,10 @@ class Engine(Protocol):
         """All models; those that fit the scan come first."""
         ...
 
+    def add_model(self, folder: Path) -> str:
+        """Keep a trained model from a folder; returns its name; raises InputError."""
+        ...
+
     def devices(self) -> tuple[Device, ...]:
         """The best first."""
         ...

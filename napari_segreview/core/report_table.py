@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_segreview.core.table import Cell, Table
 from src_models.metrics import COLUMNS
 
 if TYPE_CHECKING:
@@ -12,24 +12,6 @@ if TYPE_CHECKING:
     from src_models.metrics.report import LabelScore
 
 DECIMALS = {"share": 3, "tolerance": 3, "length": 2, "volume": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell. `key` is what the column sorts by."""
-
-    text: str
-    key: float | str
-    hover: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Headers with their hover texts, and rows of cells."""
-
-    headers: tuple[str, ...]
-    hovers: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
 
 
 def table_of(report: Report) -> Table:

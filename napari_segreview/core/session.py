@@ -117,6 +117,20 @@ class Session:
         if name != self._state.model:
             self._become(_with_model(self._state, name))
 
+    def add_model(self, folder: Path) -> None:
+        """Keep a trained model from a folder, and choose it if it fits the scan."""
+        try:
+            name = self._engine.add_model(folder)
+            offers = self._engine.offers(self._state.scan)
+        except (InputError, OSError) as error:
+            self._say(fault=_in_one_line(error))
+            return
+        added = next(one for one in offers if one.name == name)
+        state = replace(self._state, offers=offers, fault="")
+        if state.scan is not None and not added.reason:
+            state = _with_model(state, name)
+        self._become(replace(state, said=f"Added the model {added.title}."))
+
     def choose_device(self, key: str) -> None:
         self._become(replace(self._state, device=key))
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from napari_segreview.engine.device import devices
 from napari_segreview.engine.evaluate import compare
+from napari_segreview.engine.models import install
 from napari_segreview.engine.offers import offers
 from napari_segreview.engine.predict import segment
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Device, Offer, Segmentation, Wish
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
 
 
 class LocalEngine:
-    """The bundled models, on this machine."""
+    """Bundled and own models, on this machine."""
 
     def offers(self, scan: Scan | None) -> tuple[Offer, ...]:
         return offers(scan)
+
+    def add_model(self, folder: Path) -> str:
+        return install(folder)
 
     def devices(self) -> tuple[Device, ...]:
         return devices()

@@ -7,18 +7,32 @@ from typing import TYPE_CHECKING
 from napari_segreview.core.orientation import turn_to
 from napari_segreview.core.protocols import Offer
 from napari_segreview.core.scan import MODALITIES
-from src_models.card import TrainedCard, bundled, read_card
+from napari_segreview.engine.models import models
+from src_models.card import TrainedCard, read_card
+from src_models.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_segreview.core.scan import Scan
 
 
 def offers(scan: Scan | None) -> tuple[Offer, ...]:
-    """All bundled models; those that fit the scan first, then by validated Dice."""
-    cards = [read_card(folder) for folder in bundled().values()]
-    found = [(offer(card, scan), card) for card in cards]
-    found.sort(key=lambda pair: (bool(pair[0].reason), -pair[1].locked.mean_dice))
+    """All models; those that fit the scan first, then by Dice on locked cases."""
+    found = [_offer_of(name, folder, scan) for name, folder in models().items()]
+    found.sort(key=lambda pair: (bool(pair[0].reason), -pair[1]))
     return tuple(one for one, _ in found)
+
+
+def _offer_of(name: str, folder: Path, scan: Scan | None) -> tuple[Offer, float]:
+    """The offer and its Dice. A damaged card is an offer that says so."""
+    try:
+        card = read_card(folder)
+    except InputError as error:
+        return Offer(
+            name=name, title=name, kind="damaged", about="", reason=f"{error}"
+        ), 0
+    return offer(card, scan), card.locked.mean_dice
 
 
 def offer(card: TrainedCard, scan: Scan | None) -> Offer:

@@ -16,6 +16,7 @@ from napari_segreview.core.protocols import Segmentation, Wish
 from napari_segreview.core.scan import Scan, check_finite
 from napari_segreview.core.state import in_words
 from napari_segreview.engine.device import title_of, usable
+from napari_segreview.engine.models import models
 from napari_segreview.engine.offers import misfit
 from src_models.card import TrainedCard, find_model, read_card
 from src_models.errors import InputError
@@ -48,7 +49,7 @@ def segment(scan: Scan, wish: Wish) -> Generator[Progress, None, Segmentation]:
         device cannot be used.
     """
     began = time.monotonic()
-    folder = find_model(wish.model)
+    folder = find_model(wish.model, models())
     card = read_card(folder)
     if reason := misfit(card, scan):
         raise InputError(f"{scan.name}: {reason}")

@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
     QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
     QWidget,
 )
 
-from napari_segreview.core.report_table import Cell, table_of
+from napari_segreview.core.report_table import table_of
 from napari_segreview.core.state import State, view
 from napari_segreview.ui.form import (
     Panel,
@@ -28,30 +25,10 @@ from napari_segreview.ui.form import (
     say,
     wrapped_label,
 )
+from napari_segreview.ui.table import fill_table, table_widget
 
 if TYPE_CHECKING:
     from napari_segreview.core.session import Session
-
-SORT_KEY = Qt.ItemDataRole.UserRole
-MOST_ROWS = 12  # before the table scrolls
-
-
-class NumberItem(QTableWidgetItem):
-    """A cell that sorts by its number, not by its text."""
-
-    def __init__(self, cell: Cell) -> None:
-        super().__init__(cell.text)
-        self.setData(SORT_KEY, cell.key)
-        self.setToolTip(cell.hover)
-        self.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
-        if isinstance(cell.key, float):
-            self.setTextAlignment(
-                Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            )
-
-    def __lt__(self, other: QTableWidgetItem) -> bool:
-        less: bool = self.data(SORT_KEY) < other.data(SORT_KEY)
-        return less
 
 
 class ComparePanel(Panel):
@@ -78,7 +55,7 @@ class ComparePanel(Panel):
         self.save.setToolTip("The table, for a spreadsheet")
         self.save.clicked.connect(self._ask_csv)
         self.hint = wrapped_label("hint")
-        self.table = self._make_table()
+        self.table = table_widget()
 
         layout = column(self)
         rows = form()
@@ -94,16 +71,6 @@ class ComparePanel(Panel):
         layout.addWidget(self.table)
         self._drawn: object = None
         self.follow()
-
-    def _make_table(self) -> QTableWidget:
-        table = QTableWidget()
-        table.setSortingEnabled(True)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        numbers = table.verticalHeader()
-        if numbers is not None:
-            numbers.setVisible(False)
-        return table
 
     def draw(self, state: State) -> None:
         shown = view(state)
@@ -128,23 +95,7 @@ class ComparePanel(Panel):
         if state.report is None:
             self.table.setRowCount(0)
             return
-        content = table_of(state.report)
-        self.table.setSortingEnabled(False)
-        self.table.setColumnCount(len(content.headers))
-        self.table.setRowCount(len(content.rows))
-        for at, (title, hover) in enumerate(
-            zip(content.headers, content.hovers, strict=True)
-        ):
-            header = QTableWidgetItem(title)
-            header.setToolTip(hover)
-            self.table.setHorizontalHeaderItem(at, header)
-        for row, cells in enumerate(content.rows):
-            for at, cell in enumerate(cells):
-                self.table.setItem(row, at, NumberItem(cell))
-        self.table.setSortingEnabled(True)
-        self.table.resizeColumnsToContents()
-        rows = min(MOST_ROWS, len(content.rows))
-        self.table.setFixedHeight((rows + 2) * max(self.table.rowHeight(0), 24))
+        fill_table(self.table, table_of(state.report))
 
     def _pair_chosen(self, _: int) -> None:
         self.session.choose_pair(

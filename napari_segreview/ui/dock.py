@@ -11,6 +11,7 @@ from napari_segreview.core.settings import SettingsFile
 from napari_segreview.ui.compare_panel import ComparePanel
 from napari_segreview.ui.form import column, section
 from napari_segreview.ui.job_bar import JobBar
+from napari_segreview.ui.models_panel import ModelsPanel
 from napari_segreview.ui.scan_panel import ScanPanel
 from napari_segreview.ui.segment_panel import SegmentPanel
 
@@ -23,6 +24,7 @@ PANELS: dict[str, Callable[[Session], QWidget]] = {
     "Segment": SegmentPanel,
     "Compare": ComparePanel,
 }
+ALONE: dict[str, Callable[[Session], QWidget]] = {"Models": ModelsPanel}
 WIDTH = 380
 
 
@@ -32,7 +34,7 @@ class Dock(QWidget):
     Parameters
     ----------
     titles : tuple of str
-        Keys of `PANELS`. One alone does not fold.
+        Keys of `PANELS`, or one of `ALONE`, which need no scan. One alone does not fold.
     settings : SettingsFile, optional
         Remembers which sections are folded.
     """
@@ -46,11 +48,12 @@ class Dock(QWidget):
         super().__init__()
         settings = settings or SettingsFile()
         self.scan = ScanPanel(session)
-        self.panels = {title: PANELS[title](session) for title in titles}
+        self.panels = {title: (PANELS | ALONE)[title](session) for title in titles}
         self.jobs = JobBar(session)
         inside = QWidget()
         parts = column(inside)
         parts.addWidget(self.scan)
+        self.scan.setVisible(not set(titles) <= set(ALONE))
         for title, panel in self.panels.items():
             folds = len(titles) > 1
             parts.addWidget(section(title, panel, settings) if folds else panel)

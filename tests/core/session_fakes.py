@@ -106,6 +106,7 @@ class FakeEngine:
 
     fault: Exception | None = None
     wishes: list[Wish] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
     closed: int = 0
 
     def offers(self, scan: Scan | None) -> tuple[Offer, ...]:
@@ -118,9 +119,19 @@ class FakeEngine:
                 reason=f"reads {ndim}D." if scan and scan.grid.ndim != ndim else "",
                 mirrors=name == "flat",
             )
-            for name, ndim in (("flat", 2), ("deep", 3))
+            for name, ndim in (
+                ("flat", 2),
+                ("deep", 3),
+                *((name, 2) for name in self.added),
+            )
         ]
         return tuple(sorted(found, key=lambda offer: bool(offer.reason)))
+
+    def add_model(self, folder: Path) -> str:
+        if self.fault is not None:
+            raise self.fault
+        self.added.append(folder.name)
+        return folder.name
 
     def devices(self) -> tuple[Device, ...]:
         return Device("cuda:0", "GPU 0"), Device("cpu", "CPU")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from session_fakes import a_scan, desk, some_labels
 
 from napari_segreview.core.state import State, view
+from src_models.errors import InputError
 
 HEAD, DEEP = a_scan("head"), a_scan("deep", flat=False)
 ONE, TWO, THREE = (some_labels(name) for name in ("one", "two", "three"))
@@ -132,3 +135,25 @@ def test_what_changed_is_told_once_and_only_if_it_did() -> None:
     one.shelf.tell()
     assert [(old.device, new.device) for old, new in told] == [("cuda:0", "cpu")]
     assert told[0][1] == one.state
+
+
+def test_an_added_model_is_chosen_if_it_fits() -> None:
+    one = desk(HEAD)
+    one.session.add_model(Path("mine"))
+    assert one.state.model == "mine"
+    assert one.state.said == "Added the model mine."
+
+
+def test_an_added_model_that_does_not_fit_changes_no_choice() -> None:
+    one = desk(DEEP)
+    one.session.add_model(Path("mine"))
+    assert one.state.model == "deep"
+    assert "mine" in [offer.name for offer in one.state.offers]
+
+
+def test_a_model_that_cannot_be_added_is_said() -> None:
+    one = desk(HEAD)
+    one.engine.fault = InputError("no model there")
+    one.session.add_model(Path("mine"))
+    assert one.state.fault == "no model there"
+    assert [offer.name for offer in one.state.offers] == ["flat", "deep"]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QLabel
+from qtpy.QtWidgets import QApplication, QFileDialog, QLabel
 from superqt import QCollapsible
+from tiny_model import save_tiny
 
 from napari_segreview._plugin import ScanLibrary
 from napari_segreview._widgets import CompareDock, MainDock, SegmentDock, session_of
@@ -25,6 +26,7 @@ from napari_segreview.layers.shelf import NapariShelf
 from napari_segreview.scans import SAMPLES, read_labels
 from napari_segreview.ui.dock import Dock
 from napari_segreview.ui.runner import ThreadRunner
+from src_models.catalog import CARDS
 from src_models.errors import InputError
 from src_models.progress import Progress
 
@@ -347,3 +349,40 @@ def test_sections_stay_folded_the_next_time(
     assert open_now == {"Segment": True, "Compare": False}
     for dock in (first, again):
         dock.deleteLater()
+
+
+def test_the_models_panel(make_napari_viewer: Callable[[], Any], qtbot: Any) -> None:
+    """Search, choose, read; no scan is asked for."""
+    viewer = make_napari_viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-segreview", "Models")
+    panel = dock.panels["Models"]
+    assert panel.table.rowCount() == len(CARDS)
+    assert not dock.scan.isVisible()
+    qtbot.keyClicks(panel.words, "tiramisu densenet")
+    assert panel.table.rowCount() == 0
+    assert panel.about.text() == "No system has all these words."
+    panel.words.clear()
+    qtbot.keyClicks(panel.words, "vnet")
+    assert panel.table.rowCount() == 1
+    assert panel.about.text().startswith("V-Net · Milletari")
+    panel.words.clear()
+    panel.table.sortItems(4)  # by published parameters
+    panel.table.selectRow(panel.table.rowCount() - 1)
+    assert panel.about.text().startswith("FCN-8s")
+
+
+def test_adding_a_model_in_the_panel(
+    make_napari_viewer: Callable[[], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("SEGREVIEW_MODELS", str(tmp_path / "own"))
+    folder = save_tiny(tmp_path / "trained", 2, 3, name="mine", title="My own")
+    viewer = make_napari_viewer()
+    viewer.window.add_plugin_dock_widget("napari-segreview", "SegReview")
+    NapariShelf(viewer).add(fundus())
+    _, dock = viewer.window.add_plugin_dock_widget("napari-segreview", "Models")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    dock.panels["Models"].add.click()
+    assert session_of(viewer).state.model == "mine"
+    assert status(dock) == "Added the model My own."

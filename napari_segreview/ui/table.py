@@ -1,0 +1,75 @@
+"""A table that sorts by numbers and shows on hover what each cell means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem
+
+if TYPE_CHECKING:
+    from napari_segreview.core.table import Cell, Table
+
+SORT_KEY = Qt.ItemDataRole.UserRole
+ROW_KEY = SORT_KEY + 1
+MOST_ROWS = 12  # before it scrolls
+
+
+class NumberItem(QTableWidgetItem):
+    """A cell that sorts by its number, not by its text."""
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__(cell.text)
+        self.setData(SORT_KEY, cell.key)
+        self.setToolTip(cell.hover)
+        self.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+        if isinstance(cell.key, float):
+            self.setTextAlignment(
+                Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            )
+
+    def __lt__(self, other: QTableWidgetItem) -> bool:
+        less: bool = self.data(SORT_KEY) < other.data(SORT_KEY)
+        return less
+
+
+def table_widget() -> QTableWidget:
+    """Empty, sortable, not editable."""
+    table = QTableWidget()
+    table.setSortingEnabled(True)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    numbers = table.verticalHeader()
+    if numbers is not None:
+        numbers.setVisible(False)
+    return table
+
+
+def fill_table(table: QTableWidget, content: Table) -> None:
+    """Show the content, at most `MOST_ROWS` high; tells nobody."""
+    with QSignalBlocker(table):
+        table.setSortingEnabled(False)
+        table.setColumnCount(len(content.headers))
+        table.setRowCount(len(content.rows))
+        for at, (title, hover) in enumerate(
+            zip(content.headers, content.hovers, strict=True)
+        ):
+            header = QTableWidgetItem(title)
+            header.setToolTip(hover)
+            table.setHorizontalHeaderItem(at, header)
+        for row, cells in enumerate(content.rows):
+            for at, cell in enumerate(cells):
+                item = NumberItem(cell)
+                if content.keys:
+                    item.setData(ROW_KEY, content.keys[row])
+                table.setItem(row, at, item)
+        table.setSortingEnabled(True)
+        table.resizeColumnsToContents()
+        rows = min(MOST_ROWS, len(content.rows))
+        table.setFixedHeight((rows + 2) * max(table.rowHeight(0), 24))
+
+
+def chosen_key(table: QTableWidget) -> str:
+    """The name of the row that is chosen; "" if none is."""
+    chosen = table.selectedItems()
+    return str(chosen[0].data(ROW_KEY)) if chosen else ""
