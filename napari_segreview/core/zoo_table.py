@@ -19,12 +19,12 @@ SURENESS = (
 HEADERS = {
     "System": "The name a recipe calls it by",
     "Year": "Of the paper",
-    "Kind": "What it relies on",
     "Runs in": "2D nets run on a volume slice by slice",
     "Published": "Parameters of the published net, where the count is known",
-    "Compact": "Parameters of the preset that trains without a GPU (2D / 3D)",
     "VOC 2012": "Best published mean IoU in % on the test set of PASCAL VOC 2012, and "
     "what it had been trained on besides",
+    "Compact": "Parameters of the preset that trains without a GPU (2D / 3D)",
+    "Kind": "What it relies on",
 }
 
 
@@ -67,19 +67,19 @@ def _row(card: ModelCard) -> tuple[Cell, ...]:
     return (
         Cell(card.name, card.name, f"{card.title}. {card.distinctive}"),
         Cell(str(card.year), float(card.year), card.paper),
-        Cell(card.family, card.family, card.distinctive),
         Cell(_dims(card), _dims(card), HEADERS["Runs in"]),
         Cell(millions(first), float(first), card.evidence),
-        Cell(
-            " / ".join(f"{count / 1e6:.2f}" for count in compact) + " M",
-            float(compact[0]),
-            HEADERS["Compact"],
-        ),
         Cell(
             f"{best.miou:.1f} ({best.extra_data})" if best else "–",
             best.miou if best else 0.0,
             f"{best.method}: {best.source}" if best else "Nothing published",
         ),
+        Cell(
+            " / ".join(f"{count / 1e6:.2f}" for count in compact) + " M",
+            float(compact[0]),
+            HEADERS["Compact"],
+        ),
+        Cell(card.family, card.family, card.distinctive),
     )
 
 
@@ -125,7 +125,7 @@ def in_words(name: str) -> tuple[str, ...]:
     """What is known of one system, a line each; raises InputError for another name."""
     card = find_card(name)
     counts = (
-        f"{preset}, {ndim}D: {count:,} parameters ({given} → {classes} channels)"
+        f"{preset}, {ndim}D: {count:,} parameters, {given} channel(s), {classes} class(es)"
         for (preset, ndim), (given, classes, count) in card.published_parameters.items()
     )
     return (

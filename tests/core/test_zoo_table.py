@@ -27,7 +27,7 @@ def test_every_system_has_a_full_row() -> None:
 def test_columns_sort_by_numbers_where_they_show_numbers() -> None:
     for row in zoo_table().rows:
         kinds = [type(cell.key) for cell in row]
-        assert kinds == [str, float, str, str, float, float, float]
+        assert kinds == [str, float, str, float, float, float, str]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_counts_in_millions(count: int, text: str) -> None:
 def test_one_system_in_words() -> None:
     lines = in_words("vnet")
     assert lines[0] == "V-Net · Milletari, Navab & Ahmadi, 3DV 2016"
-    assert "paper, 3D: 61,982,682 parameters (1 → 2 channels)" in lines
+    assert "paper, 3D: 61,982,682 parameters, 1 channel(s), 2 class(es)" in lines
     assert "PROMISE12, 30 test cases: Dice 0.869 ± 0.033 (Dice loss, recalled)" in lines
     with pytest.raises(InputError, match="did you mean 'vnet'"):
         in_words("vnett")

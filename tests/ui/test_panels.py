@@ -366,7 +366,7 @@ def test_the_models_panel(make_napari_viewer: Callable[[], Any], qtbot: Any) -> 
     assert panel.table.rowCount() == 1
     assert panel.about.text().startswith("V-Net · Milletari")
     panel.words.clear()
-    panel.table.sortItems(4)  # by published parameters
+    panel.table.sortItems(3)  # by published parameters
     panel.table.selectRow(panel.table.rowCount() - 1)
     assert panel.about.text().startswith("FCN-8s")
 
