@@ -28,7 +28,14 @@ def markdown() -> str:
             for (preset, ndim), (_, _, count) in card.published_parameters.items()
         )
         compact = " / ".join(f"{card.compact_parameters[n]:,}" for n in card.dims)
-        cells = (card.title, f"`{card.name}`", card.year, dims, published or "–", compact)
+        cells = (
+            card.title,
+            f"`{card.name}`",
+            card.year,
+            dims,
+            published or "–",
+            compact,
+        )
         lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += [
         "",

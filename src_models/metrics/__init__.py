@@ -8,6 +8,8 @@ Nothing here needs torch; scipy is imported when the first score is taken.
 """
 
 from src_models.metrics.columns import COLUMNS, Column
+from src_models.metrics.interval import Interval, bootstrap
+from src_models.metrics.objects import Detection, Match, detect, objects
 from src_models.metrics.overlap import (
     Case,
     Counts,
@@ -35,16 +37,22 @@ __all__ = [
     "Case",
     "Column",
     "Counts",
+    "Detection",
+    "Interval",
     "LabelScore",
+    "Match",
     "Report",
     "SurfaceDistances",
     "assd",
+    "bootstrap",
     "counts",
+    "detect",
     "dice",
     "hausdorff",
     "hd95",
     "iou",
     "nsd",
+    "objects",
     "pooled",
     "precision",
     "score",
