@@ -1,0 +1,209 @@
+"""Versions of a model: folders that are never overwritten, and a pointer to the active.
+
+``<own models>/versions/<name>/<number>-<hash>/`` holds card, weights and record of one;
+``active.json`` beside them names the active one. Without that file, or where it names
+what is not there, the model as it was bundled or added is active.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from napari_segreview.engine.models import (
+    ACTIVE_FILE,
+    BASE,
+    Pointer,
+    active_id,
+    base_models,
+    home_of,
+    read_record,
+    version_folders,
+)
+from src_models.card import CARD_FILE, WEIGHTS_FILE, Record, read_card
+from src_models.errors import InputError
+
+RECORD_FILE = "version.json"
+FILES = (CARD_FILE, WEIGHTS_FILE, RECORD_FILE)
+LARGEST = 2**31  # bytes of one file in an archive; weights are some megabytes
+Standing = Literal["accepted", "rejected", "provisional"]
+
+
+class VersionRecord(Record):
+    """Where a version comes from and what was found.
+
+    Attributes
+    ----------
+    parent : str
+        SHA-256 of the weights it was trained from.
+    cases : tuple of str
+        Ids of the cases it learnt from; never pixels, never names of patients.
+    standing, reasons : str, tuple of str
+        The gate's decision and its words.
+    """
+
+    schema_version: Literal[1] = 1
+    parent: str
+    cases: tuple[str, ...]
+    standing: Standing
+    reasons: tuple[str, ...]
+    made: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version: its id, its folder, its record (None for the base)."""
+
+    id: str
+    folder: Path
+    record: VersionRecord | None
+    active: bool
+
+
+def versions(name: str) -> tuple[Version, ...]:
+    """The base first, then as they were made.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    """
+    chosen = active_id(name)
+    found = [Version(BASE, _base(name), None, chosen == BASE)]
+    for folder in version_folders(name):
+        record = read_record(VersionRecord, folder / RECORD_FILE)
+        if record is not None:
+            found.append(Version(folder.name, folder, record, chosen == folder.name))
+    return tuple(found)
+
+
+def add(name: str, folder: Path, record: VersionRecord) -> str:
+    """Keep a candidate as a new version, not active; returns its id.
+
+    Raises
+    ------
+    InputError
+        If the folder is no model, or its weights are not those of its card.
+    """
+    from src_models.weights import check_weights  # wakes torch
+
+    card = read_card(folder)
+    check_weights(folder, card)
+    _base(name)
+    home = home_of(name)
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as fresh:
+        whole = Path(fresh) / "version"
+        whole.mkdir()
+        for file in (CARD_FILE, WEIGHTS_FILE):
+            shutil.copyfile(folder / file, whole / file)
+        text = record.model_dump_json(indent=2)
+        (whole / RECORD_FILE).write_text(text, encoding="utf-8")
+        number = 1 + max(
+            (int(one.name[:4]) for one in version_folders(name)), default=0
+        )
+        made = f"{number:04d}-{card.sha256[:8]}"
+        os.replace(whole, home / made)
+    return made
+
+
+def activate(name: str, version: str) -> None:
+    """Make a version, or `BASE`, the active one.
+
+    Raises
+    ------
+    InputError
+        If there is no such version, it was rejected or is provisional, or its weights
+        are not those of its card.
+    """
+    from src_models.weights import check_weights  # wakes torch
+
+    found = _find(name, version)
+    if found.record is not None and found.record.standing != "accepted":
+        raise InputError(
+            f"{name} {version} is {found.record.standing} ("
+            f"{'; '.join(found.record.reasons)}) and cannot become the active model"
+        )
+    check_weights(found.folder, read_card(found.folder))
+    home = home_of(name)
+    home.mkdir(parents=True, exist_ok=True)
+    fresh = home / (ACTIVE_FILE + ".new")
+    fresh.write_text(Pointer(version=version).model_dump_json(), encoding="utf-8")
+    os.replace(fresh, home / ACTIVE_FILE)
+
+
+def export(name: str, version: str, archive: Path) -> None:
+    """Write one version as a zip that `take` reads.
+
+    Raises
+    ------
+    InputError
+        If there is no such version, or it is the base, which every copy has.
+    """
+    found = _find(name, version)
+    if found.record is None:
+        raise InputError(f"{name}: the base version need not be exported")
+    fresh = archive.with_name(archive.name + ".new")
+    try:
+        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as packed:
+            for file in FILES:
+                packed.write(found.folder / file, file)
+        os.replace(fresh, archive)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def take(name: str, archive: Path) -> str:
+    """Keep the version in a zip, not active; returns its id.
+
+    Nothing but the three known files is read, each from the archive's top.
+
+    Raises
+    ------
+    InputError
+        If the archive is damaged, holds anything else, or the weights do not fit.
+    """
+    try:
+        with (
+            zipfile.ZipFile(archive) as packed,
+            tempfile.TemporaryDirectory() as fresh,
+        ):
+            held = {one.filename: one.file_size for one in packed.infolist()}
+            if set(held) != set(FILES) or max(held.values()) > LARGEST:
+                raise InputError(
+                    f"{archive}: {', '.join(FILES)} and nothing else are wanted, got "
+                    f"{', '.join(sorted(held)) or 'nothing'}"
+                )
+            for file in FILES:
+                with packed.open(file) as source, (Path(fresh) / file).open("wb") as to:
+                    shutil.copyfileobj(source, to)
+            record = read_record(VersionRecord, Path(fresh) / RECORD_FILE)
+            if record is None:
+                raise InputError(
+                    f"{archive}: {RECORD_FILE} is damaged; export it again"
+                )
+            return add(name, Path(fresh), record)
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{archive}: not a whole zip file ({error})") from None
+
+
+def _find(name: str, version: str) -> Version:
+    known = versions(name)
+    for one in known:
+        if one.id == version:
+            return one
+    ids = ", ".join(one.id for one in known)
+    raise InputError(f"{name} has no version {version!r}; there are {ids}")
+
+
+def _base(name: str) -> Path:
+    known = base_models()
+    if name not in known:
+        raise InputError(f"no model {name!r}; there are {', '.join(known)}")
+    return known[name]
