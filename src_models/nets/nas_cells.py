@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.modules.conv import _ConvNd
 
 from src_models.blocks import CONV, POOL, UP, check_input, crop_to
-from src_models.nets.nas_genotype import RESAMPLED, Kind, Node
+from src_models.nets.nas_genotype import INPUTS, Kind, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +45,8 @@ class Gate(nn.Module):
         """x_BCS -> x_BCS."""
         axes = tuple(range(2, x_BCS.ndim))
         share_BC = self.excite(F.relu(self.squeeze(x_BCS.mean(axes)))).sigmoid()
-        return x_BCS * share_BC[(...,) + (None,) * len(axes)]
+        y_BCS: Tensor = x_BCS * share_BC[(...,) + (None,) * len(axes)]
+        return y_BCS
 
 
 class Shuffle(nn.Module):
@@ -57,7 +58,9 @@ class Shuffle(nn.Module):
 
     def forward(self, x_BCS: Tensor) -> Tensor:
         """x_BCS -> x_BCS."""
-        return x_BCS.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        batch, channels, *sides = x_BCS.shape
+        dealt = x_BCS.view(batch, self.groups, channels // self.groups, *sides)
+        return dealt.transpose(1, 2).flatten(1, 2)
 
 
 class Zero(nn.Module):
@@ -197,20 +200,18 @@ class Cell(nn.Module):
         super().__init__()
         self.inputs = Inputs(operations, kind, c0, c1, c)
         self.sources = tuple(tuple(edge.source for edge in node) for node in nodes)
-        self.nodes = nn.ModuleList(
-            nn.ModuleList(operations.make(edge.op, c) for edge in node)
-            for node in nodes
+        self.ops = nn.ModuleList(
+            operations.make(edge.op, c) for node in nodes for edge in node
         )
 
     def forward(self, s0_BCS: Tensor, s1_BCS: Tensor) -> Tensor:
         """Two inputs -> y_BCS."""
         states, sides = self.inputs(s0_BCS, s1_BCS)
-        for node, (i, j) in zip(self.nodes, self.sources, strict=True):
-            one, other = node
-            states.append(
-                match(one(states[i]), sides) + match(other(states[j]), sides)
-            )
-        return torch.cat(states[len(RESAMPLED["down"]) :], 1)
+        ops = iter(self.ops)
+        for node in self.sources:
+            one, other = (match(next(ops)(states[at]), sides) for at in node)
+            states.append(one + other)
+        return torch.cat(states[INPUTS:], 1)
 
 
 class Skeleton(nn.Module):
