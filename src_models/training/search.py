@@ -115,20 +115,20 @@ def search(
         locked=recipe.data.locked,
     ).train
     halves = halve(train, seed)
-    parts = _begin(recipe, halves, (nodes, channels, depth), accelerator, seed)
-    held, unchanged, steps = derive(parts.alphas), 0, recipe.train.steps
+    teacher = make_teacher(recipe, halves, (nodes, channels, depth), accelerator, seed)
+    held, unchanged, steps = derive(teacher.alphas), 0, recipe.train.steps
     for epoch in range(1, epochs + 1):
-        random = _turn(parts, epoch, epochs, seed)
+        random = turn(teacher, epoch, epochs, seed)
         moving = epoch > alpha_begin
         losses: list[float] = []
         alpha_losses: list[float] = []
         for step in range(1, steps + 1):
             if moving:
-                batch = parts.draw(parts.for_alphas, random)
-                alpha_losses.append(parts.teach_alphas(*batch))
-            batch = parts.draw(parts.for_weights, random)
-            losses.append(parts.teach_weights(*batch))
-            found = derive(parts.alphas)
+                batch = teacher.draw(teacher.for_alphas, random)
+                alpha_losses.append(teacher.teach_alphas(*batch))
+            batch = teacher.draw(teacher.for_weights, random)
+            losses.append(teacher.teach_weights(*batch))
+            found = derive(teacher.alphas)
             if moving and step == steps:
                 unchanged = unchanged + 1 if found == held else 0
                 held = found
@@ -148,8 +148,14 @@ def search(
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
-    """What a step works with. Weights and alphas have an optimiser each, and no other."""
+class Teacher:
+    """What a step works with. Weights and alphas have an optimiser each, and no other.
+
+    Attributes
+    ----------
+    for_weights, for_alphas : PatchSampler
+        Of either half of the cases.
+    """
 
     name: str
     fabric: Fabric
@@ -166,6 +172,7 @@ class _Parts:
     def draw(
         self, sampler: PatchSampler, random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
+        """A batch (B, C, *S) and its labels (B, *S), augmented."""
         images, labels = draw_batch(sampler, self.augment, self.batch, random)
         return self.fabric.to_device(images), self.fabric.to_device(labels)
 
@@ -201,13 +208,13 @@ class _Parts:
         return loss
 
 
-def _begin(
+def make_teacher(
     recipe: Recipe,
     halves: tuple[Sequence[Case], Sequence[Case]],
     shape: tuple[int, int, int],
     accelerator: str,
     seed: int,
-) -> _Parts:
+) -> Teacher:
     """Fresh weights and alphas."""
     torch.manual_seed(seed)
     fabric = Fabric(
@@ -239,7 +246,7 @@ def _begin(
         )
         for half in halves
     )
-    return _Parts(
+    return Teacher(
         name=recipe.name,
         fabric=fabric,
         net=net,
@@ -254,15 +261,15 @@ def _begin(
     )
 
 
-def _turn(parts: _Parts, epoch: int, epochs: int, seed: int) -> np.random.Generator:
+def turn(teacher: Teacher, epoch: int, epochs: int, seed: int) -> np.random.Generator:
     """Set the epoch's learning rate and chance, which hang on (seed, epoch) alone."""
     along = (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
-    for group in parts.weight_optimizer.param_groups:
+    for group in teacher.weight_optimizer.param_groups:
         group["lr"] = SLOW + (FAST - SLOW) * along
     random = np.random.default_rng([seed, epoch])
     torch.manual_seed(int(random.integers(2**31)))
-    parts.augment.set_random_state(int(random.integers(2**31)))
-    parts.net.train()
+    teacher.augment.set_random_state(int(random.integers(2**31)))
+    teacher.net.train()
     return random
 
 
