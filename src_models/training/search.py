@@ -108,13 +108,7 @@ def search(
         the loss becomes NaN.
     """
     _check(epochs, alpha_begin, channels=channels, depth=depth, nodes=nodes)
-    train = split_cases(
-        cases,
-        salt=recipe.data.salt,
-        validation=recipe.data.validation,
-        locked=recipe.data.locked,
-    ).train
-    halves = halve(train, seed)
+    halves = halve(_train_side(recipe, cases), seed)
     teacher = make_teacher(recipe, halves, (nodes, channels, depth), accelerator, seed)
     held, unchanged, steps = derive(teacher.alphas), 0, recipe.train.steps
     for epoch in range(1, epochs + 1):
@@ -271,6 +265,16 @@ def turn(teacher: Teacher, epoch: int, epochs: int, seed: int) -> np.random.Gene
     teacher.augment.set_random_state(int(random.integers(2**31)))
     teacher.net.train()
     return random
+
+
+def _train_side(recipe: Recipe, cases: Sequence[Case]) -> Sequence[Case]:
+    """Validation and locked cases stay unseen."""
+    return split_cases(
+        cases,
+        salt=recipe.data.salt,
+        validation=recipe.data.validation,
+        locked=recipe.data.locked,
+    ).train
 
 
 def halve(
