@@ -12,6 +12,7 @@ from src_models.catalog import (
     deeplab,
     fcdensenet,
     fcn,
+    nas_unet,
     reversible_unet,
     segnet,
     unet,
@@ -40,6 +41,7 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             deep_dilated.CARD,
             reversible_unet.CARD,
             deeplab.CARD,
+            nas_unet.CARD,
         )
     }
 )

@@ -37,8 +37,15 @@ COUNTS = {  # U-Net 2015 and 2016 by their layer lists, V-Net by its released co
     ("deeplabv3-plus", "paper", 2): 59_344_309,
     ("deeplabv3-plus", "paper-resnet50", 2): 40_352_181,
     ("deeplabv3-plus", "paper-xception", 2): 41_055_413,
+    ("nas-unet", "paper", 2): 485_746,
+    ("nas-unet", "paper-c16-d4", 2): 101_095,
+    ("nas-unet", "paper-c16-d5", 2): 123_611,
+    ("nas-unet", "paper-c32-d4", 2): 396_938,
+    ("nas-unet", "paper-c48-d5", 2): 1_093_023,
+    ("nas-unet", "paper-c64-d6", 2): 2_278_320,
 }
 WITHOUT_NORM = {"deep-dilated"}  # the paper counts convolutions only
+NEVER_CALLED = {"nas-unet": 2}  # for each class: the released head's unused norm
 
 
 def size(name: str, preset: str, ndim: int, in_channels: int, classes: int) -> int:
@@ -53,7 +60,7 @@ def size(name: str, preset: str, ndim: int, in_channels: int, classes: int) -> i
             classes=classes,
             **card.presets[preset, ndim],
         )
-    return sum(
+    return NEVER_CALLED.get(name, 0) * classes + sum(
         weights.numel()
         for layer in net.modules()
         if not (name in WITHOUT_NORM and isinstance(layer, _NormBase))
