@@ -12,6 +12,8 @@ from src_models.catalog import (
     deeplab,
     fcdensenet,
     fcn,
+    pan,
+    residual_attention,
     reversible_unet,
     segnet,
     unet,
@@ -40,6 +42,8 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             deep_dilated.CARD,
             reversible_unet.CARD,
             deeplab.CARD,
+            residual_attention.CARD,
+            pan.CARD,
         )
     }
 )
