@@ -211,7 +211,7 @@ class ResidualAttentionNet(nn.Module):
         self.side = nn.ModuleList(layers.conv(c, width) for c in self.encoder.channels)
         self.join = nn.ModuleList(layers.conv(2 * width, width, 3) for _ in range(3))
         self.head = CONV[ndim](width, classes, 1)
-        # PyTorch's own start is a third of this: 56 layers then wake late.
+        # PyTorch's own start is less than half as wide: 56 layers then wake late.
         for module in self.modules():
             if isinstance(module, _ConvNd):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
