@@ -13,6 +13,8 @@ from src_models.catalog import (
     fcdensenet,
     fcn,
     nas_unet,
+    pan,
+    residual_attention,
     reversible_unet,
     segnet,
     unet,
@@ -42,6 +44,8 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             reversible_unet.CARD,
             deeplab.CARD,
             nas_unet.CARD,
+            residual_attention.CARD,
+            pan.CARD,
         )
     }
 )

@@ -10,6 +10,7 @@ Shape letters: B batch, C channels, S spatial axes (Y X, or Z Y X).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ class Layers:
         """The normalisation of so many channels."""
         if self.norm == "batch":
             return BatchNorm(channels)
-        return nn.GroupNorm(GROUPS, channels)
+        return nn.GroupNorm(gcd(GROUPS, channels), channels)
 
     def conv(
         self,
@@ -181,12 +182,17 @@ class ResNet(nn.Module):
             c_in = 4 * mid
         self.low_channels, self.channels = 4 * width, c_in
 
+    def features(self, x_BCS: Tensor) -> tuple[Tensor, ...]:
+        """x_BCS -> what each of the four stages gives, finest first."""
+        y, seen = self.stem(x_BCS), []
+        for stage in self.stages:
+            y = stage(y)
+            seen.append(y)
+        return tuple(seen)
+
     def forward(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
         """x_BCS -> low_BCS at stride 4, y_BCS at the output stride."""
-        first, *later = self.stages
-        y = low = first(self.stem(x_BCS))
-        for stage in later:
-            y = stage(y)
+        low, *_, y = self.features(x_BCS)
         return low, y
 
 
