@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -241,6 +242,13 @@ class TestCache:
         cache = MapCache(limit_bytes=10)
         assert cache.get("distance", patch()).any()
         assert cache.held_bytes == 0
+
+    def test_a_copy_starts_empty(self) -> None:
+        cache = MapCache(limit_bytes=10_000)
+        cache.get("border", patch())
+        copy = deepcopy(cache)  # as a worker process gets it
+        assert (copy.limit_bytes, copy.held_bytes) == (10_000, 0)
+        assert cache.held_bytes > 0
 
     def test_may_be_shared_by_threads(self) -> None:
         cache = MapCache(limit_bytes=3 * 36 * 4 * 2)
