@@ -100,6 +100,12 @@ class TestBorderWeights:
         found = border_weights(self.ROW, spacing=(9, 2.5), balance=False)
         assert found[0, 2] == pytest.approx(1 + 6.0653, abs=1e-4)  # 2.5 + 2.5 mm
 
+    def test_on_a_fine_grid(self) -> None:
+        row = np.zeros((1, 61), int)
+        row[0, 0], row[0, -1] = 1, 2
+        found = border_weights(row, spacing=(1, 0.25), balance=False)
+        assert found[0, 1:-1] == pytest.approx(1 + 10 * np.exp(-4.5), abs=1e-4)  # 15 mm
+
     def test_one_instance_has_no_border(self) -> None:
         one = np.minimum(self.ROW, 1)[:, :3]
         assert border_weights(one, balance=False).tolist() == [[1, 1, 1]]
@@ -196,7 +202,8 @@ class TestCache:
         monkeypatch.setattr("src_models.data.maps.MAPS", {})
         again = make_maps(["distance"], patch(), cache)["distance"]
         np.testing.assert_array_equal(again, kept)
-        assert again.flags.writeable
+        again[:] = 0
+        np.testing.assert_array_equal(cache.get("distance", patch()), kept)
 
     @pytest.mark.parametrize(
         "other",
