@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from src_models.catalog import (
+    asdnet,
+    attention_to_scale,
     deep_dilated,
     deeplab,
     fcdensenet,
@@ -40,6 +42,8 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             deep_dilated.CARD,
             reversible_unet.CARD,
             deeplab.CARD,
+            attention_to_scale.CARD,
+            asdnet.CARD,
         )
     }
 )
