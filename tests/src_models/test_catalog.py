@@ -38,10 +38,17 @@ COUNTS = {  # U-Net 2015 and 2016 by their layer lists, V-Net by its released co
     ("deeplabv3-plus", "paper-resnet50", 2): 40_352_181,
     ("deeplabv3-plus", "paper-xception", 2): 41_055_413,
 }
+PARTS = {  # of systems without a count of their own: what their layers come to
+    ("attention-to-scale", "paper", 2, "net"): 20_505_429,  # LargeFOV, "about 20.5M"
+    ("attention-to-scale", "paper", 2, "attention"): 9_438_722,
+    ("attention-to-scale", "paper-3", 2, "attention"): 14_157_827,
+}
 WITHOUT_NORM = {"deep-dilated"}  # the paper counts convolutions only
 
 
-def size(name: str, preset: str, ndim: int, in_channels: int, classes: int) -> int:
+def size(
+    name: str, preset: str, ndim: int, in_channels: int, classes: int, part: str = ""
+) -> int:
     """Parameters as the paper counts them; one sigmoid map (classes = 1) too."""
     card = CARDS[name]
     module, _, attribute = card.build.partition(":")
@@ -52,7 +59,7 @@ def size(name: str, preset: str, ndim: int, in_channels: int, classes: int) -> i
             in_channels=in_channels,
             classes=classes,
             **card.presets[preset, ndim],
-        )
+        ).get_submodule(part)
     return sum(
         weights.numel()
         for layer in net.modules()
@@ -75,6 +82,16 @@ def test_parameters_are_those_published_to_the_last(key: tuple[str, str, int]) -
     name, preset, ndim = key
     given, classes, _ = CARDS[name].published_parameters[preset, ndim]
     assert size(name, preset, ndim, given, classes) == COUNTS[key]
+
+
+@pytest.mark.parametrize("key", PARTS, ids=str)
+def test_parts_have_the_parameters_of_their_layers(
+    key: tuple[str, str, int, str],
+) -> None:
+    """Of RGB and the 21 classes of VOC; the card says so too."""
+    name, preset, ndim, part = key
+    assert size(name, preset, ndim, 3, 21, part) == PARTS[key]
+    assert f"{PARTS[key]:,}" in CARDS[name].evidence
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row[1] == "compact"], ids=str)
