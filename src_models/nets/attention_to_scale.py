@@ -20,22 +20,16 @@ from torch.nn import functional as F
 from torch.nn.modules.conv import _ConvNd
 
 from src_models.blocks import CONV, POOL, check_input, crop_to
+from src_models.nets.atrous import exchange
 from src_models.nets.deeplab import rise
+from src_models.nets.fcn import VGG_DEPTHS
 from src_models.outputs import Auxiliary, Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 AVERAGE = {2: F.avg_pool2d, 3: F.avg_pool3d}
-STRIDE = 8  # of the scores
 GROUPS = 8
-LEVELS = (  # of VGG-16: convolutions, their rate, stride of the pool after them
-    (2, 1, 2),
-    (2, 1, 2),
-    (3, 1, 2),
-    (3, 1, 1),
-    (3, 2, 1),
-)
 Norm = Literal["none", "group"]
 
 
@@ -55,10 +49,10 @@ class Average(nn.Module):
 
 
 class LargeFOV(nn.Module):
-    """DeepLab-LargeFOV: VGG-16 whose last two pools keep the grid, dilated after them.
+    """DeepLab-LargeFOV: VGG-16 whose last pools keep the grid, dilated after them.
 
-    Each pool is 3 wide and centred, so that features lie on every 8th voxel, the first
-    on the first. The last is followed by an average over 3.
+    Each pool is 3 wide and centred, so that features lie on every 8th (`stride`-th)
+    voxel, the first on the first. The last is followed by an average over 3.
     """
 
     def __init__(
@@ -69,6 +63,7 @@ class LargeFOV(nn.Module):
         classes: int,
         widths: tuple[int, int, int, int, int],
         fc_width: int,
+        stride: int,
         rate: int,
         norm: Norm,
         dropout: float,
@@ -82,13 +77,13 @@ class LargeFOV(nn.Module):
             return [layer, *normed, nn.ReLU(inplace=True)]
 
         self.levels = nn.Sequential()
-        above = in_channels
-        for width, (depth, dilation, stride) in zip(widths, LEVELS, strict=True):
+        above, plan = in_channels, exchange((2,) * len(widths), 1, stride)
+        for width, depth, (step, here, _) in zip(widths, VGG_DEPTHS, plan, strict=True):
             level: list[nn.Module] = []
             for _ in range(depth):
-                level += conv(above, width, 3, dilation)
+                level += conv(above, width, 3, here)
                 above = width
-            level.append(POOL[ndim](3, stride=stride, padding=1))
+            level.append(POOL[ndim](3, stride=step, padding=1))
             self.levels.append(nn.Sequential(*level))
         self.levels.append(Average(ndim))
         self.fc6 = nn.Sequential(*conv(above, fc_width, 3, rate), nn.Dropout(dropout))
@@ -96,7 +91,7 @@ class LargeFOV(nn.Module):
         self.score = CONV[ndim](fc_width, classes, 1)
 
     def forward(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
-        """x_BCS -> features (fc7), scores_BKS; both on every 8th voxel."""
+        """x_BCS -> features (fc7), scores_BKS; both on every `stride`-th voxel."""
         features = self.fc7(self.fc6(self.levels(x_BCS)))
         return features, self.score(features)
 
@@ -143,6 +138,8 @@ class AttentionToScale(nn.Module):
         for volumes with thick ones.
     widths : tuple of int
         Channels of the five levels of VGG-16.
+    stride : {8, 4}
+        Of the grid that is scored; 8 as published.
     fc_width, rate : int
         Channels of fc6 and fc7; dilation of fc6, in voxels of the coarse grid.
     attention_width : int
@@ -164,18 +161,19 @@ class AttentionToScale(nn.Module):
         axes: int = 2,
         widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512),
         fc_width: int = 1024,
+        stride: int = 8,
         rate: int = 12,
         attention_width: int = 512,
         norm: Norm = "none",
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        self.ndim, self.in_channels = ndim, in_channels
+        self.ndim, self.in_channels, self.stride = ndim, in_channels, stride
         still = (Fraction(1),) * (ndim - axes)
         self.scales = [(*still, *[Fraction(scale)] * axes) for scale in scales]
         # On this lattice the voxels of a smaller image are voxels of the image.
         self.steps = [
-            STRIDE * lcm(*(scale.denominator for scale in along))
+            stride * lcm(*(scale.denominator for scale in along))
             for along in zip(*self.scales, strict=True)
         ]
         self.net = LargeFOV(
@@ -184,6 +182,7 @@ class AttentionToScale(nn.Module):
             classes=classes,
             widths=widths,
             fc_width=fc_width,
+            stride=stride,
             rate=rate,
             norm=norm,
             dropout=dropout,
@@ -212,7 +211,9 @@ class AttentionToScale(nn.Module):
         return Outputs(
             logits,
             tuple(
-                Auxiliary(1.0, at_labels(crop_to(rise(scores, shape), spatial), scale))
+                Auxiliary(
+                    1.0, self.at_labels(crop_to(rise(scores, shape), spatial), scale)
+                )
                 for (_, scores), scale in zip(seen, self.scales, strict=True)
             ),
         )
@@ -234,13 +235,12 @@ class AttentionToScale(nn.Module):
             for scale in self.scales
         ]
 
+    def at_labels(self, scores_BKS: Tensor, scale: Sequence[Fraction]) -> Tensor:
+        """The scores where labels of a scale's own, coarse grid are taken: nearest voxels.
 
-def at_labels(scores_BKS: Tensor, scale: Sequence[Fraction]) -> Tensor:
-    """The scores where labels of a scale's own, coarse grid are taken: nearest voxels.
-
-    Of scores that have risen to the image's grid. So scores and labels that are compared
-    lie at the same place, whatever side the image has.
-    """
-    sides = zip(scores_BKS.shape[2:], scale, strict=True)
-    grid = [-(-int(side * s) // STRIDE) or 1 for side, s in sides]
-    return F.interpolate(scores_BKS, grid, mode="nearest-exact")
+        Of scores that have risen to the image's grid. So scores and labels that are
+        compared lie at the same place, whatever side the image has.
+        """
+        sides = zip(scores_BKS.shape[2:], scale, strict=True)
+        grid = [-(-int(side * s) // self.stride) or 1 for side, s in sides]
+        return F.interpolate(scores_BKS, grid, mode="nearest-exact")

@@ -16,7 +16,6 @@ from src_models.nets.attention_to_scale import (
     Average,
     LargeFOV,
     ScaleAttention,
-    at_labels,
     merge,
 )
 from src_models.outputs import Outputs, judge, on_grid
@@ -235,7 +234,7 @@ class TestSupervision:
         net = small(3)
         at = list(SCALES[3]).index(scale)
         numbered = torch.arange(sides[0] * sides[1]).view(1, *sides)
-        scores = at_labels(numbered[:, None].float(), net.scales[at])
+        scores = net.at_labels(numbered[:, None].float(), net.scales[at])
         grid = tuple(scores.shape[2:])
         assert torch.equal(scores[:, 0].long(), on_grid(numbered, grid))
 
