@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from src_models.catalog import (
+    asdnet,
+    attention_to_scale,
     deep_dilated,
     deeplab,
     fcdensenet,
@@ -46,6 +48,8 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             nas_unet.CARD,
             residual_attention.CARD,
             pan.CARD,
+            attention_to_scale.CARD,
+            asdnet.CARD,
         )
     }
 )

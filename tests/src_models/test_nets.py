@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from src_models.blocks import InstanceNorm, crop_to, mirror, to_multiple
 from src_models.catalog import CARDS, create_model
@@ -235,6 +236,26 @@ class TestUNet:
                 rows = torch.empty(1, 1, side, 188, device="meta")
                 assert meta_tile((64, 128, 256, 512, 1024), rows) == (out, 4)
 
+    def test_the_published_depth(self) -> None:
+        """23 convolutional layers: 18 of 3, 4 that enlarge, and the head."""
+        net = shared(("unet", "paper", 2))
+        convs = [m for m in net.modules() if isinstance(m, _ConvNd)]
+        kernels = [conv.kernel_size[0] for conv in convs]
+        assert (kernels.count(3), kernels.count(2), kernels.count(1)) == (18, 4, 1)
+
+    def test_padded_it_computes_what_the_unpadded_does_inside(self) -> None:
+        same, valid = narrow(2, valid=False).eval(), narrow(2, valid=True).eval()
+        same.load_state_dict(valid.state_dict())
+        x, lost = noise(1, 1, 36, 28), valid.margin
+        with torch.inference_mode():
+            inside = same(x)[:, :, lost:-lost, lost:-lost]
+            torch.testing.assert_close(inside, valid.tile(x))
+
+    def test_padded_it_keeps_the_size_of_a_tile(self) -> None:
+        net = narrow(3, valid=False)
+        with torch.inference_mode():
+            assert net.tile(noise(1, 1, 12, 8)).shape == (1, 2, 12, 8)
+
     def test_the_published_3d_tile(self) -> None:
         x = torch.empty(1, 3, 132, 132, 116, device="meta")
         assert meta_tile((2, 4, 8, 16), x) == (44, 44, 28)
@@ -362,6 +383,38 @@ class TestVNet:
             for c in (below // 2, *[below] * n)
         ]
         assert sorted(slopes) == sorted([16, *down, *up, 2])
+
+    @pytest.mark.parametrize(("ndim", "total"), [(2, 12_636_314), (3, 61_982_682)])
+    def test_parameters_by_the_layer_list(self, ndim: int, total: int) -> None:
+        """2D has the graph of the published 3D net, with 5×5 kernels."""
+
+        def conv(c_in: int, c_out: int, kernel: int = 5) -> int:
+            return c_in * c_out * kernel**ndim + c_out + c_out  # bias, PReLU
+
+        stem = conv(1, 16)
+        down = sum(
+            conv(c // 2, c, 2) + n * conv(c, c)
+            for c, n in ((32, 1), (64, 2), (128, 3), (256, 3))
+        )
+        up = sum(
+            conv(below, c // 2, 2) + n * conv(c, c)
+            for below, c, n in ((256, 256, 3), (256, 128, 2), (128, 64, 1), (64, 32, 1))
+        )
+        head = conv(32, 2) + 2 * 2 + 2  # no PReLU after the last
+        with torch.device("meta"):
+            net = build(("vnet", "paper", ndim))
+        counted = sum(weights.numel() for weights in net.parameters())
+        assert counted == stem + down + up + head == total
+
+    @pytest.mark.parametrize("ndim", [2, 3])
+    def test_kernels_are_five_wide_and_two_between_levels(self, ndim: int) -> None:
+        with torch.device("meta"):
+            net = build(("vnet", "paper", ndim))
+        kernels = [m.kernel_size for m in net.modules() if isinstance(m, _ConvNd)]
+        assert kernels.count((5,) * ndim) == 1 + 9 + 7 + 1
+        assert kernels.count((2,) * ndim) == 4 + 4
+        assert kernels[-1] == (1,) * ndim
+        assert len(kernels) == 18 + 8 + 1
 
     @pytest.mark.parametrize("side", ["down_stage", "up_stage"])
     def test_a_stage_without_convolutions_is_its_input(self, side: str) -> None:
