@@ -8,8 +8,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from src_models.catalog import (
+    danet,
     deep_dilated,
     deeplab,
+    dual_guided,
     fcdensenet,
     fcn,
     reversible_unet,
@@ -40,6 +42,8 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             deep_dilated.CARD,
             reversible_unet.CARD,
             deeplab.CARD,
+            danet.CARD,
+            dual_guided.CARD,
         )
     }
 )

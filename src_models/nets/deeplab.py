@@ -125,14 +125,15 @@ class DeepLabV3Plus(nn.Module):
         return crop_to(rise(self.head(y), x.shape[2:]), x_BCS.shape[2:])
 
 
-def to_lattice(x_BCS: Tensor) -> Tensor:
+def to_lattice(x_BCS: Tensor, stride: int = STRIDE) -> Tensor:
     """Repeat the last voxel until each side is a multiple of 16 and one more (513).
 
     Then the first and the last voxel of every grid lie on those of the image. The least
     is 17: with a side of 1 or 2, strided convolutions of 16 bits give whatever lies in
-    memory (seen with oneDNN in PyTorch 2.13).
+    memory (seen with oneDNN in PyTorch 2.13). `stride` is that of the coarsest grid;
+    below 16 the least would be too small.
     """
-    missing = [max(STRIDE + 1 - n, (1 - n) % STRIDE) for n in reversed(x_BCS.shape[2:])]
+    missing = [max(stride + 1 - n, (1 - n) % stride) for n in reversed(x_BCS.shape[2:])]
     pad = [n for after in missing for n in (0, after)]
     return F.pad(x_BCS, pad, mode="replicate") if any(pad) else x_BCS
 

@@ -38,11 +38,25 @@ COUNTS = {  # U-Net 2015 and 2016 by their layer lists, V-Net by its released co
     ("deeplabv3-plus", "paper-resnet50", 2): 40_352_181,
     ("deeplabv3-plus", "paper-xception", 2): 41_055_413,
 }
+PARTS = {  # (a module of the net, channels, classes, count) where it alone is counted
+    ("danet", "paper", 2): ("head", 3, 21, 23_957_697),
+    ("ms-dual-guided", "paper", 2): ("head", 3, 5, 16_819_999),
+}
 WITHOUT_NORM = {"deep-dilated"}  # the paper counts convolutions only
 
 
-def size(name: str, preset: str, ndim: int, in_channels: int, classes: int) -> int:
-    """Parameters as the paper counts them; one sigmoid map (classes = 1) too."""
+def size(
+    name: str,
+    preset: str,
+    ndim: int,
+    in_channels: int,
+    classes: int,
+    part: str = "",
+) -> int:
+    """Parameters as the paper counts them; one sigmoid map (classes = 1) too.
+
+    Of the module `part`, or of the whole net.
+    """
     card = CARDS[name]
     module, _, attribute = card.build.partition(":")
     make = getattr(import_module(f"src_models.nets.{module}"), attribute)
@@ -55,7 +69,7 @@ def size(name: str, preset: str, ndim: int, in_channels: int, classes: int) -> i
         )
     return sum(
         weights.numel()
-        for layer in net.modules()
+        for layer in net.get_submodule(part).modules()
         if not (name in WITHOUT_NORM and isinstance(layer, _NormBase))
         for weights in layer.parameters(recurse=False)
     )
@@ -75,6 +89,14 @@ def test_parameters_are_those_published_to_the_last(key: tuple[str, str, int]) -
     name, preset, ndim = key
     given, classes, _ = CARDS[name].published_parameters[preset, ndim]
     assert size(name, preset, ndim, given, classes) == COUNTS[key]
+
+
+@pytest.mark.parametrize("key", PARTS, ids=str)
+def test_so_are_those_of_a_part_and_the_card_says_so(key: tuple[str, str, int]) -> None:
+    part, given, classes, count = PARTS[key]
+    assert size(*key, given, classes, part) == count
+    assert key[1:] not in CARDS[key[0]].published_parameters
+    assert f"{count:,}" in CARDS[key[0]].evidence
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row[1] == "compact"], ids=str)
