@@ -201,7 +201,6 @@ class TestTheNet:
         # four scales, three of the fusion, two of each of sixteen branches
         assert [m.num_parameters for m in slopes] == [1] * (4 + 3 + 32)
 
-    @pytest.mark.parametrize("name", ["paper", "compact"])
     def test_in_3d_keys_lie_on_an_eighth(self) -> None:
         presets = CARDS["ms-dual-guided"].presets
         assert {presets[name, 3]["pool"] for name in ("paper", "compact")} == {2}
