@@ -18,19 +18,29 @@ CARD = ModelCard(
     presets={
         ("paper", 2): options(),
         ("paper", 3): options(pool=2),
-        ("compact", 2): options(blocks=(2, 2, 2, 3), stem=16, width=64, norm="group"),
-        # 64³ leaves a grid of 9³: larger dilations would meet the margin only.
+        # Trained from nothing, a finer grid learns in far fewer steps. Keys at stride 8
+        # (in 3D 16) keep the attention at the published cost.
+        ("compact", 2): options(
+            blocks=(1, 1, 1, 3),
+            stem=16,
+            output_stride=4,
+            width=64,
+            pool=2,
+            norm="group",
+        ),
+        # 64³ leaves a grid of 17³: larger dilations would meet the margin only.
         ("compact", 3): options(
-            blocks=(2, 2, 2, 3),
+            blocks=(1, 1, 1, 3),
             stem=8,
+            output_stride=4,
             multi_grid=(1, 2, 4),
             width=32,
-            pool=2,
+            pool=4,
             norm="group",
         ),
     },
     published_parameters={},
-    compact_parameters={2: 1_827_336, 3: 1_063_288},
+    compact_parameters={2: 1_734_600, 3: 1_015_576},
     evidence="Only the head is counted, from the released layer list: 23,957,697 "
     "with 2048 channels in and 21 classes.",
     results=(

@@ -157,7 +157,7 @@ class ResNet(nn.Module):
     ----------
     layers : Layers
     in_channels : int
-    output_stride : {8, 16, 32}
+    output_stride : {4, 8, 16, 32}
     blocks : tuple of int
         Bottlenecks of each of the four stages.
     width : int

@@ -17,7 +17,6 @@ from src_models.nets.dual_attention import ChannelAttention, PositionAttention
 from src_models.outputs import Auxiliary, Outputs
 
 DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
-OUTPUT_STRIDE = 8
 
 
 class DualAttentionHead(nn.Module):
@@ -70,6 +69,8 @@ class DANet(nn.Module):
         C of the input, K of the output.
     blocks, stem : tuple of int, int
         Bottlenecks of the ResNet's stages, channels of its stem.
+    output_stride : {4, 8}
+        Of the grid that is attended to and classified; 8 as published.
     multi_grid : tuple of int
         Dilation of each bottleneck of the last stage.
     width : int
@@ -89,6 +90,7 @@ class DANet(nn.Module):
         classes: int,
         blocks: tuple[int, ...] = (3, 4, 23, 3),
         stem: int = 64,
+        output_stride: int = 8,
         multi_grid: tuple[int, ...] = (4, 8, 16),
         width: int = 512,
         pool: int = 1,
@@ -100,7 +102,7 @@ class DANet(nn.Module):
         self.encoder = ResNet(
             layers,
             in_channels,
-            OUTPUT_STRIDE,
+            output_stride,
             blocks=blocks,
             width=stem,
             multi_grid=multi_grid,

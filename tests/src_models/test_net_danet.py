@@ -170,14 +170,23 @@ class TestTheNet:
 
         assert wide(fourth)[: len(rates)] == rates
         assert len(wide(fourth)) == 3
-        assert wide(third) == [(1,) * ndim, (2,) * ndim]  # the stride's own
+        assert wide(third) == [(2,) * ndim]  # what the left out strides demand
 
-    def test_the_grid_is_an_eighth(self) -> None:
-        net, seen = small().eval(), []
+    @pytest.mark.parametrize(("stride", "grid"), [(8, (9, 7)), (4, (17, 13))])
+    def test_the_grid_is_as_fine_as_wished(
+        self, stride: int, grid: tuple[int, int]
+    ) -> None:
+        net, seen = small(output_stride=stride).eval(), []
         net.head.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
         with torch.inference_mode():
             net(noise(1, 1, 65, 40))
-        assert seen == [(1, 256, 9, 7)]
+        assert seen == [(1, 256, *grid)]
+
+    def test_as_published_it_is_an_eighth(self) -> None:
+        with torch.device("meta"):
+            net = DANet(ndim=2, in_channels=3, classes=21)
+        strides = [m.stride[0] for m in net.modules() if isinstance(m, nn.Conv2d)]
+        assert strides.count(2) == 3  # stem, and the second stage with its shortcut
 
     def test_three_answers_are_judged_and_the_fused_one_given(self) -> None:
         net, x = small(), noise(2, 1, 20, 30)
