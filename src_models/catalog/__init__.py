@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from src_models.catalog import (
     asdnet,
     attention_to_scale,
+    danet,
     deep_dilated,
     deeplab,
+    dual_guided,
     fcdensenet,
     fcn,
     nas_unet,
@@ -50,6 +52,8 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             pan.CARD,
             attention_to_scale.CARD,
             asdnet.CARD,
+            danet.CARD,
+            dual_guided.CARD,
         )
     }
 )

@@ -1,6 +1,7 @@
 """Encoders that can exchange their last strides for dilation.
 
 ResNet: He et al., CVPR 2016. https://arxiv.org/abs/1512.03385
+ResNeXt: Xie et al., CVPR 2017. https://arxiv.org/abs/1611.05431
 Aligned Xception: Chollet, CVPR 2017, https://arxiv.org/abs/1610.02357, as changed by
 Chen et al., ECCV 2018, https://arxiv.org/abs/1802.02611
 
@@ -122,13 +123,21 @@ class Bottleneck(nn.Module):
     """Narrow, convolve, widen; the input is added."""
 
     def __init__(
-        self, layers: Layers, c_in: int, mid: int, stride: int, rate: int
+        self,
+        layers: Layers,
+        c_in: int,
+        mid: int,
+        stride: int,
+        rate: int,
+        groups: int = 1,
     ) -> None:
         super().__init__()
         out = 4 * mid
+        if groups > 1:  # ResNeXt: twice as wide inside, in groups
+            mid = 2 * mid
         self.convs = nn.Sequential(
             layers.conv(c_in, mid),
-            layers.conv(mid, mid, 3, stride=stride, rate=rate),
+            layers.conv(mid, mid, 3, stride=stride, rate=rate, groups=groups),
             layers.conv(mid, out, relu=False),
         )
         self.shortcut = (
@@ -143,17 +152,27 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Features at stride 4 and at the output stride.
+    """Features at stride 4 and at the output stride, or of all four stages.
 
     Parameters
     ----------
     layers : Layers
     in_channels : int
-    output_stride : {8, 16, 32}
+    output_stride : {4, 8, 16, 32}
     blocks : tuple of int
         Bottlenecks of each of the four stages.
     width : int
         Channels of the stem.
+    groups : int
+        Of the bottlenecks' 3-wide convolutions; with more than one it is a ResNeXt
+        (101 layers, 32 groups: "32x4d").
+    multi_grid : tuple of int
+        Dilation of each bottleneck of the last stage; empty: as the stride demands.
+
+    Attributes
+    ----------
+    stage_channels : tuple of int
+        Of what `features` gives.
     """
 
     def __init__(
@@ -164,6 +183,8 @@ class ResNet(nn.Module):
         *,
         blocks: tuple[int, ...] = (3, 4, 23, 3),
         width: int = 64,
+        groups: int = 1,
+        multi_grid: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
@@ -176,19 +197,30 @@ class ResNet(nn.Module):
             zip(blocks, plan, strict=True)
         ):
             mid = width * 2**level
-            stage = [Bottleneck(layers, c_in, mid, stride, here)]
-            stage += [Bottleneck(layers, 4 * mid, mid, 1, after) for _ in range(n - 1)]
+            rates = (here, *[after] * (n - 1))
+            if multi_grid and level == len(blocks) - 1:
+                rates = multi_grid
+            stage = [
+                Bottleneck(layers, c, mid, by, rate, groups)
+                for c, by, rate in zip(
+                    (c_in, *[4 * mid] * (n - 1)),
+                    (stride, *[1] * (n - 1)),
+                    rates,
+                    strict=True,
+                )
+            ]
             self.stages.append(nn.Sequential(*stage))
             c_in = 4 * mid
+        self.stage_channels = tuple(4 * width * 2**level for level in range(4))
         self.low_channels, self.channels = 4 * width, c_in
 
     def features(self, x_BCS: Tensor) -> tuple[Tensor, ...]:
-        """x_BCS -> what each of the four stages gives, finest first."""
-        y, seen = self.stem(x_BCS), []
+        """x_BCS -> what each of the four stages gives, the finest (stride 4) first."""
+        y, stages = self.stem(x_BCS), []
         for stage in self.stages:
             y = stage(y)
-            seen.append(y)
-        return tuple(seen)
+            stages.append(y)
+        return tuple(stages)
 
     def forward(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
         """x_BCS -> low_BCS at stride 4, y_BCS at the output stride."""

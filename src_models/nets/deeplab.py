@@ -130,7 +130,8 @@ def to_lattice(x_BCS: Tensor, stride: int = STRIDE) -> Tensor:
 
     Then the first and the last voxel of every grid lie on those of the image. The least
     is 17: with a side of 1 or 2, strided convolutions of 16 bits give whatever lies in
-    memory (seen with oneDNN in PyTorch 2.13). 16 stands for `stride`.
+    memory (seen with oneDNN in PyTorch 2.13). `stride` is that of the coarsest grid;
+    below 16 the least would be too small.
     """
     missing = [max(stride + 1 - n, (1 - n) % stride) for n in reversed(x_BCS.shape[2:])]
     pad = [n for after in missing for n in (0, after)]
