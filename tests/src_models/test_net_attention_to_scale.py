@@ -110,6 +110,29 @@ class TestTrunk:
         loud = wanted.abs().max().item()
         torch.testing.assert_close(got, wanted, rtol=0, atol=1e-3 * loud)
 
+    def test_at_stride_4_one_stride_more_becomes_dilation(self) -> None:
+        coarse, fine = (
+            LargeFOV(
+                ndim=2,
+                in_channels=1,
+                classes=2,
+                widths=(2, 2, 2, 2, 2),
+                fc_width=2,
+                stride=stride,
+                rate=1,
+                norm="none",
+                dropout=0,
+            )
+            for stride in (8, 4)
+        )
+        assert coarse(noise(1, 1, 33, 65))[1].shape[2:] == (5, 9)
+        assert fine(noise(1, 1, 33, 65))[1].shape[2:] == (9, 17)
+        rates = [
+            m.dilation[0] for m in fine.levels.modules() if isinstance(m, nn.Conv2d)
+        ]
+        assert rates == [*[1] * 7, *[2] * 3, *[4] * 3]
+        fine.load_state_dict(coarse.state_dict())
+
     @pytest.mark.parametrize("ndim", [2, 3])
     def test_the_average_is_pytorchs(self, ndim: int) -> None:
         x = noise(1, 2, *(5,) * ndim)
