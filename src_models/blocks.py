@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 UP = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+LINEAR = {2: "bilinear", 3: "trilinear"}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
@@ -81,3 +82,22 @@ def crop_to(x_BCS: Tensor, shape: Sequence[int], *, centre: bool = False) -> Ten
         start = (x_BCS.shape[axis] - side) // 2 if centre else 0
         x_BCS = x_BCS.narrow(axis, start, side)
     return x_BCS
+
+
+def to_lattice(x_BCS: Tensor, stride: int = 16) -> Tensor:
+    """Repeat the last voxel until each side is a multiple of `stride` and one more (513).
+
+    Then the first and the last voxel of every grid lie on those of the image. The least
+    is 17: with a side of 1 or 2, strided convolutions of 16 bits give whatever lies in
+    memory (seen with oneDNN in PyTorch 2.13). `stride` is that of the coarsest grid;
+    below 16 the least would be too small.
+    """
+    missing = [max(stride + 1 - n, (1 - n) % stride) for n in reversed(x_BCS.shape[2:])]
+    pad = [n for after in missing for n in (0, after)]
+    return F.pad(x_BCS, pad, mode="replicate") if any(pad) else x_BCS
+
+
+def rise(x_BCS: Tensor, shape: Sequence[int]) -> Tensor:
+    """Linearly to a finer grid of the same corners."""
+    mode = LINEAR[x_BCS.ndim - 2]
+    return F.interpolate(x_BCS, tuple(shape), mode=mode, align_corners=True)

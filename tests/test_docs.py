@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from src_models.card import bundled, read_card
+from src_models.catalog import CARDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -31,3 +34,15 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_table_of_the_systems_is_that_of_the_catalogue() -> None:
+    run = [sys.executable, str(ROOT / "scripts" / "models_table.py"), "--check"]
+    assert subprocess.run(run, check=False, timeout=60).returncode == 0
+
+
+def test_every_system_has_its_paragraph() -> None:
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    words = page.partition("## Parameters")[0]
+    for card in CARDS.values():
+        assert card.title in words, card.title

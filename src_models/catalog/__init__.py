@@ -38,21 +38,21 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
     {
         card.name: card
         for card in (
-            unet.CARD,
-            vnet.CARD,
             *fcn.CARDS,
             segnet.SEGNET,
             segnet.SEGNET_BASIC,
+            unet.CARD,
+            vnet.CARD,
             fcdensenet.CARD,
-            deep_dilated.CARD,
-            reversible_unet.CARD,
             deeplab.CARD,
-            nas_unet.CARD,
             residual_attention.CARD,
+            danet.CARD,
             pan.CARD,
             attention_to_scale.CARD,
+            nas_unet.CARD,
+            reversible_unet.CARD,
+            deep_dilated.CARD,
             asdnet.CARD,
-            danet.CARD,
             dual_guided.CARD,
         )
     }

@@ -18,12 +18,11 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from src_models.blocks import CONV, POOL, UP, check_input, crop_to, to_multiple
+from src_models.blocks import CONV, LINEAR, POOL, UP, check_input, crop_to, to_multiple
 from src_models.nets.atrous import Layers, Norm
 from src_models.outputs import Auxiliary, Outputs
 
 DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
-LINEAR = {2: "bilinear", 3: "trilinear"}
 RATES = (1, 1, 2)  # of the units after each pool
 SIDE_WEIGHTS = (0.4, 0.2)  # of the scores at half, then at a quarter of the resolution
 

@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.conv import _ConvNd
 
-from src_models.blocks import CONV, POOL, check_input, crop_to
+from src_models.blocks import CONV, POOL, check_input, crop_to, rise
 from src_models.nets.atrous import exchange
-from src_models.nets.deeplab import rise
 from src_models.nets.fcn import VGG_DEPTHS
 from src_models.outputs import Auxiliary, Outputs
 

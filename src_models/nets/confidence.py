@@ -17,10 +17,9 @@ from torch.nn import functional as F
 
 from src_models.blocks import CONV, check_input, crop_to, to_multiple
 from src_models.errors import InputError
+from src_models.losses import IGNORE
 from src_models.nets.asdnet import Rise
 from src_models.nets.atrous import Layers, Norm
-
-NOWHERE = -100  # the label that PyTorch's cross entropy leaves out
 
 
 class ConfidenceNet(nn.Module):
@@ -124,12 +123,12 @@ def region_attention(
     Returns
     -------
     Tensor
-        (B, *S), integers: the likeliest class where M > γ, else `NOWHERE`; all
-        `NOWHERE` if nothing is believed.
+        (B, *S), integers: the likeliest class where M > γ, else `IGNORE`; all
+        `IGNORE` if nothing is believed.
     """
     labels_BS = logits_BKS.argmax(1)
     believed_BS = confidence_B1S[:, 0].float().sigmoid() > gamma
-    return torch.where(believed_BS, labels_BS, NOWHERE)
+    return torch.where(believed_BS, labels_BS, IGNORE)
 
 
 def semi_supervised_loss(logits_BKS: Tensor, pseudo_BS: Tensor) -> Tensor:
@@ -138,9 +137,9 @@ def semi_supervised_loss(logits_BKS: Tensor, pseudo_BS: Tensor) -> Tensor:
     The paper sums, the released code takes the mean, which does not grow with the patch.
     """
     total = F.cross_entropy(
-        logits_BKS.float(), pseudo_BS, ignore_index=NOWHERE, reduction="sum"
+        logits_BKS.float(), pseudo_BS, ignore_index=IGNORE, reduction="sum"
     )
-    return total / (pseudo_BS != NOWHERE).sum().clamp(min=1)
+    return total / (pseudo_BS != IGNORE).sum().clamp(min=1)
 
 
 def sample_attention(dice_B: Tensor, beta: float = 1.0) -> Tensor:

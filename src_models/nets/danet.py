@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from src_models.blocks import CONV, check_input, crop_to
+from src_models.blocks import CONV, check_input, crop_to, rise, to_lattice
 from src_models.nets.atrous import Layers, Norm, ResNet
-from src_models.nets.deeplab import rise, to_lattice
 from src_models.nets.dual_attention import ChannelAttention, PositionAttention
 from src_models.outputs import Auxiliary, Outputs
 

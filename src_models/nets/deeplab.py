@@ -8,21 +8,15 @@ Shape letters: B batch, C channels, S spatial axes (Y X, or Z Y X), K classes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from src_models.blocks import CONV, check_input, crop_to
+from src_models.blocks import CONV, check_input, crop_to, rise, to_lattice
 from src_models.nets.atrous import Layers, Norm, ResNet, Xception
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-LINEAR = {2: "bilinear", 3: "trilinear"}
 RATES = {16: (6, 12, 18), 8: (12, 24, 36)}  # output stride → dilations that go with it
-STRIDE = 16
 
 
 class ASPP(nn.Module):
@@ -123,22 +117,3 @@ class DeepLabV3Plus(nn.Module):
         y = rise(self.aspp(y), low.shape[2:])
         y = self.refine(torch.cat([y, self.low(low)], 1))
         return crop_to(rise(self.head(y), x.shape[2:]), x_BCS.shape[2:])
-
-
-def to_lattice(x_BCS: Tensor, stride: int = STRIDE) -> Tensor:
-    """Repeat the last voxel until each side is a multiple of 16 and one more (513).
-
-    Then the first and the last voxel of every grid lie on those of the image. The least
-    is 17: with a side of 1 or 2, strided convolutions of 16 bits give whatever lies in
-    memory (seen with oneDNN in PyTorch 2.13). `stride` is that of the coarsest grid;
-    below 16 the least would be too small.
-    """
-    missing = [max(stride + 1 - n, (1 - n) % stride) for n in reversed(x_BCS.shape[2:])]
-    pad = [n for after in missing for n in (0, after)]
-    return F.pad(x_BCS, pad, mode="replicate") if any(pad) else x_BCS
-
-
-def rise(x_BCS: Tensor, shape: Sequence[int]) -> Tensor:
-    """Linearly to a finer grid of the same corners."""
-    mode = LINEAR[x_BCS.ndim - 2]
-    return F.interpolate(x_BCS, tuple(shape), mode=mode, align_corners=True)

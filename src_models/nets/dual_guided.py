@@ -14,9 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from src_models.blocks import CONV, POOL, UP, check_input, crop_to, to_multiple
+from src_models.blocks import (
+    CONV,
+    POOL,
+    UP,
+    check_input,
+    crop_to,
+    rise,
+    to_lattice,
+    to_multiple,
+)
 from src_models.nets.atrous import Layers, Norm, ResNet
-from src_models.nets.deeplab import rise, to_lattice
 from src_models.nets.dual_attention import ChannelAttention, PositionAttention
 from src_models.outputs import Auxiliary, Outputs
 

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from src_models.blocks import CONV, UP, check_input, crop_to
+from src_models.blocks import CONV, UP, check_input, crop_to, rise, to_lattice
 from src_models.nets.atrous import Layers, Norm, ResNet
-from src_models.nets.deeplab import rise, to_lattice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from src_models.blocks import CONV, POOL, check_input, crop_to
+from src_models.blocks import CONV, POOL, check_input, crop_to, rise, to_lattice
 from src_models.nets.atrous import Layers, Norm
-from src_models.nets.deeplab import rise, to_lattice
 
 STRIDE = 32  # of the last stage, and of the bottom of every mask
 

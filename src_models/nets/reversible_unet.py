@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from src_models.blocks import CONV, POOL, check_input, crop_to, to_multiple
+from src_models.blocks import CONV, LINEAR, POOL, check_input, crop_to, to_multiple
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-LINEAR = {2: "bilinear", 3: "trilinear"}
 Halves = tuple[Tensor, Tensor]
 
 

@@ -165,7 +165,7 @@ def test_the_table_cannot_be_changed() -> None:
     [
         ({"name": "unett"}, "no model 'unett'; did you mean 'unet'?"),
         ({"name": "Vnet"}, "did you mean 'vnet'?"),
-        ({"name": "zzz"}, "no model 'zzz'; there are unet, vnet"),
+        ({"name": "zzz"}, "no model 'zzz'; there are fcn32s, fcn16s"),
         ({"ndim": 4}, "U-Net exists in 2 or 3D, not in 4D"),
         ({"preset": "huge"}, "no preset 'huge'; there are ['compact', 'paper']"),
         ({"in_channels": 0}, "at least 1 channel"),

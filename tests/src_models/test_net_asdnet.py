@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from src_models.catalog import create_model
 from src_models.errors import InputError
+from src_models.losses import IGNORE
 from src_models.nets.asdnet import ASDNet
 from src_models.nets.atrous import Layers
 from src_models.nets.confidence import (
-    NOWHERE,
     ConfidenceNet,
     adaptive_threshold,
     region_attention,
@@ -214,17 +214,17 @@ class TestAttention:
         logits = torch.tensor([[[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]])
         confidence = logit(0.9, 0.2, 0.5, 0.6).view(1, 1, 4)
         labels = region_attention(logits, confidence, 0.5)
-        assert labels.tolist() == [[0, NOWHERE, NOWHERE, 1]]
+        assert labels.tolist() == [[0, IGNORE, IGNORE, 1]]
 
     def test_the_loss_by_hand(self) -> None:
         logits = torch.tensor([[[0.0, 5.0], [0.0, 1.0]]])  # ln 2 at the first voxel
-        loss = semi_supervised_loss(logits, torch.tensor([[1, NOWHERE]]))
+        loss = semi_supervised_loss(logits, torch.tensor([[1, IGNORE]]))
         torch.testing.assert_close(loss, torch.tensor(2.0).log())
 
     def test_nothing_believed_costs_nothing(self) -> None:
         logits = noise(1, 2, 3, 3).requires_grad_()
         labels = region_attention(logits, torch.zeros(1, 1, 3, 3), 1.0)
-        assert (labels == NOWHERE).all()
+        assert (labels == IGNORE).all()
         loss = semi_supervised_loss(logits, labels)
         loss.backward()
         assert loss == 0
@@ -249,8 +249,8 @@ class TestAttention:
     def test_a_higher_threshold_believes_less(self, one: float, two: float) -> None:
         logits, confidence = noise(1, 2, 4, 4), noise(1, 1, 4, 4)
         low, high = sorted((one, two))
-        some = region_attention(logits, confidence, low) != NOWHERE
-        fewer = region_attention(logits, confidence, high) != NOWHERE
+        some = region_attention(logits, confidence, low) != IGNORE
+        fewer = region_attention(logits, confidence, high) != IGNORE
         assert not (fewer & ~some).any()
 
     def test_the_threshold_falls_as_dice_rises(self) -> None:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from src_models.blocks import rise, to_lattice
 from src_models.catalog import create_model
 from src_models.nets.atrous import Layers, ResNet
 from src_models.nets.danet import DANet
-from src_models.nets.deeplab import rise, to_lattice
 from src_models.nets.dual_attention import (
     ChannelAttention,
     PositionAttention,

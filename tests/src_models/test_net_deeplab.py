@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from src_models.blocks import rise, to_lattice
 from src_models.catalog import create_model
 from src_models.nets.atrous import (
     BatchNorm,
@@ -17,7 +18,7 @@ from src_models.nets.atrous import (
     Xception,
     exchange,
 )
-from src_models.nets.deeplab import DeepLabV3Plus, rise, to_lattice
+from src_models.nets.deeplab import DeepLabV3Plus
 
 if TYPE_CHECKING:
     from collections.abc import Callable

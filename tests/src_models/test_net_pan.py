@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from src_models.blocks import rise
 from src_models.catalog import CARDS
 from src_models.nets.atrous import Layers
-from src_models.nets.deeplab import rise
 from src_models.nets.pan import FPA, GAU, PAN, Pyramid, Up, image_mean
 
 GROUP = Layers(2, "group")
