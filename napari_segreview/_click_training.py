@@ -17,8 +17,15 @@ import numpy.typing as npt
 import typer
 
 from napari_segreview.scans import read_labels, read_one
-from src_models.data.click_cache import Entry, Planes, open_entry, store, write_index
-from src_models.data.click_cache import INDEX, read_index
+from src_models.data.click_cache import (
+    INDEX,
+    Entry,
+    Planes,
+    open_entry,
+    read_index,
+    store,
+    write_index,
+)
 from src_models.data.splits import Side, side_of
 from src_models.errors import InputError
 
@@ -59,9 +66,7 @@ def prepare(recipe: ClickRecipe, root: Path, folder: Path) -> Iterator[Entry]:
     write_index(folder, written)
 
 
-def _store_pair(
-    spec: SetSpec, base: Path, path: Path, folder: Path
-) -> Iterator[Entry]:
+def _store_pair(spec: SetSpec, base: Path, path: Path, folder: Path) -> Iterator[Entry]:
     """One entry for each labelled frame of a file; none if it has no labels."""
     stem = path.name.partition(".")[0]
     match = re.match(spec.group, path.name)
@@ -125,7 +130,9 @@ def train_click(
         Path, typer.Option(envvar="SEGREVIEW_DATA", help="Folder that holds the sets.")
     ] = Path("data"),
     run: Annotated[Path | None, typer.Option(help="State of the run.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="The sets as plain arrays.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="The sets as plain arrays.")
+    ] = None,
     without: Annotated[str, typer.Option(help="Sets to leave out: SET,SET …")] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
 ) -> None:

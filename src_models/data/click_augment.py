@@ -64,7 +64,8 @@ def _contrast(image: Floats, random: np.random.Generator) -> Floats:
 def _shaded(image: Floats, random: np.random.Generator) -> Floats:
     """Uneven light, or a coil's bias field."""
     field = smooth_noise(image.shape[-1], int(random.integers(2, 5)), random)
-    return image * np.exp(np.float32(random.uniform(0.1, 0.4)) * field)
+    light: Floats = np.exp(np.float32(random.uniform(0.1, 0.4)) * field)
+    return image * light
 
 
 def _blurred(image: Floats, random: np.random.Generator) -> Floats:
@@ -89,7 +90,8 @@ def _noisy(image: Floats, random: np.random.Generator) -> Floats:
 def _speckled(image: Floats, random: np.random.Generator) -> Floats:
     """Noise that grows with the signal, as in ultrasound."""
     noise = random.standard_normal((1, *image.shape[1:]), np.float32)
-    return image * (1 + np.float32(random.uniform(0.1, 0.4)) * noise)
+    grain: Floats = 1 + np.float32(random.uniform(0.1, 0.4)) * noise
+    return image * grain
 
 
 def _inverted(image: Floats, random: np.random.Generator) -> Floats:

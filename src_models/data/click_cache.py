@@ -63,8 +63,7 @@ class Planes:
 
     def picture(self, axis: int, at: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Image (y, x, c) and labels (y, x) of a slice."""
-        where = (*(slice(None),) * axis, at)
-        return np.asarray(self.image[where]), np.asarray(self.labels[where])
+        return self.image.take(at, axis), self.labels.take(at, axis)
 
 
 def store(
@@ -84,7 +83,8 @@ def store(
     np.save(folder / f"{entry.name}.image.npy", _compact(image))
     few = labels.max(initial=0) < 256
     np.save(
-        folder / f"{entry.name}.labels.npy", labels.astype(np.uint8 if few else np.uint16)
+        folder / f"{entry.name}.labels.npy",
+        labels.astype(np.uint8 if few else np.uint16),
     )
 
 
@@ -142,4 +142,5 @@ def _compact(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return image
     low, high = np.percentile(image, (0.02, 99.98))
     scaled = (image.astype(np.float32) - low) * (65535 / max(high - low, 1e-9))
-    return np.clip(scaled, 0, 65535).astype(np.uint16)
+    held: npt.NDArray[np.uint16] = np.clip(scaled, 0, 65535).astype(np.uint16)
+    return held

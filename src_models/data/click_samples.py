@@ -83,7 +83,9 @@ class Sampler:
                 image = recoloured(sample.image, random)
                 return Sample(image, sample.valid, sample.target)
         target = np.zeros_like(valid)
-        target[self.size // 4 : -self.size // 4, self.size // 4 : -self.size // 4] = True
+        target[self.size // 4 : -self.size // 4, self.size // 4 : -self.size // 4] = (
+            True
+        )
         return Sample(np.repeat(target[None], 3, 0).astype(np.float32), valid, target)
 
     def still(self, count: int, seed: int) -> list[Sample]:
@@ -137,7 +139,7 @@ def _seen(
     *,
     still: bool = False,
 ) -> Sample:
-    """A picture through a random square window, turned, mirrored, stretched and bent; or none of it if `still`."""
+    """A picture through a random square window, bent and turned unless `still`."""
     middle, side = _window(target_YX, random)
     zoom = max(1, int(side / size))
     stack = np.concatenate([image_CYX, target_YX[None], np.ones_like(target_YX)[None]])
@@ -176,9 +178,7 @@ def _window(
     return (low + high) / 2 + random.uniform(-0.15, 0.15, 2) * side, side
 
 
-def _spread(
-    size: int, random: np.random.Generator | None
-) -> npt.NDArray[np.float64]:
+def _spread(size: int, random: np.random.Generator | None) -> npt.NDArray[np.float64]:
     """Where each pixel of the sample looks: (size, size, yx) of −½ … ½ of the window."""
     axis = (np.arange(size) + 0.5) / size - 0.5
     y, x = np.meshgrid(axis, axis, indexing="ij")

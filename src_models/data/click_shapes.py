@@ -29,7 +29,8 @@ def smooth_noise(
     fine = F.interpolate(
         torch.from_numpy(coarse), (size, size), mode="bicubic", align_corners=True
     )[0].numpy()
-    return fine / max(float(fine.std()), 1e-6)
+    noise: Floats = (fine / max(float(fine.std()), 1e-6)).astype(np.float32)
+    return noise
 
 
 def made_up(size: int, random: np.random.Generator) -> tuple[Floats, Mask]:
@@ -152,9 +153,9 @@ def _ellipse(size: int, random: np.random.Generator) -> Mask:
     axes = size * np.exp(random.uniform(np.log(0.03), np.log(0.35), 2))
     waves = 0.15 * random.random() * smooth_noise(size, 8, random)[0]
     mask: Mask = (along / axes[0]) ** 2 + (across / axes[1]) ** 2 < 1 + waves
-    mask[tuple(np.clip(random.integers(size // 4, 3 * size // 4, 2), 0, size - 1))] |= (
-        not mask.any()
-    )
+    mask[
+        tuple(np.clip(random.integers(size // 4, 3 * size // 4, 2), 0, size - 1))
+    ] |= not mask.any()
     return mask
 
 

@@ -1,4 +1,4 @@
-"""A user of click-to-segment, simulated: where would they click, draw, frame?
+"""A user of click-to-segment, simulated: where they would click, draw, frame.
 
 Xu et al., "Deep Interactive Object Selection", CVPR 2016 (clicks); Mahadevan, Voigtlaender
 & Leibe, "Iteratively Trained Interactive Segmentation", BMVC 2018 (on the errors so far).
@@ -96,7 +96,7 @@ def next_click(
 def next_stroke(
     truth_YX: Mask, guess_YX: Mask, random: np.random.Generator
 ) -> Stroke | None:
-    """A curve through the largest error, inside it as far as its corners are; None if none."""
+    """A curve with its corners in the largest error; None if nothing is wrong."""
     error = largest_error(truth_YX, guess_YX)
     if error is None:
         return None

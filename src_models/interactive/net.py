@@ -70,11 +70,12 @@ class Attention(nn.Module):
         seen = F.scaled_dot_product_attention(query, key, value)
         x_BTC = x_BTC + self.out(seen.transpose(1, 2).flatten(2))
         x_BTC = x_BTC + self.mix(self.norm2(x_BTC))
-        return x_BTC.transpose(1, 2).reshape(x_BCYX.shape)
+        out_BCYX: Tensor = x_BTC.transpose(1, 2).reshape(x_BCYX.shape)
+        return out_BCYX
 
 
 class ClickNet(nn.Module):
-    """One logit a pixel: is it the structure that was clicked?
+    """One logit a pixel: whether it is of the structure that was clicked.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ class ClickNet(nn.Module):
     def features(self, x_BCYX: Tensor) -> Tensor:
         """What the last layer reads: half the resolution, `widths[0]` channels."""
         check_input(x_BCYX, 2, self.in_channels)
-        y = self.stem(to_multiple(x_BCYX, self.stride))
+        y: Tensor = self.stem(to_multiple(x_BCYX, self.stride))
         skips = []
         for down in self.down:
             y = down(y)

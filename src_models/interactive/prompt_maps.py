@@ -10,6 +10,7 @@ Places are (y, x) pixel centres of the window that the net reads.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,9 +62,7 @@ def box(top: float, left: float, bottom: float, right: float) -> Region:
     return Region(((top, left), (top, right), (bottom, right), (bottom, left)))
 
 
-def moved(
-    prompt: Prompt, place: Callable[[Places], npt.NDArray[np.float64]]
-) -> Prompt:
+def moved(prompt: Prompt, place: Callable[[Places], npt.NDArray[np.float64]]) -> Prompt:
     """The same prompt where `place` puts its places."""
     match prompt:
         case Click(y, x):
@@ -102,7 +101,7 @@ def traced(prompt: Click | Stroke) -> Floats:
         return np.array([[prompt.y, prompt.x]])
     corners = np.asarray(prompt.places, float)
     pieces = [corners[:1]]
-    for a, b in zip(corners[:-1], corners[1:], strict=True):
+    for a, b in pairwise(corners):
         steps = max(1, int(np.ceil(np.abs(b - a).max())))
         pieces.append(a + (b - a) * np.linspace(0, 1, steps + 1)[1:, None])
     return np.concatenate(pieces)
@@ -186,4 +185,4 @@ def stack(
     local = channels_CYX[:3]
     alike = [likeness(local, seeds(prompts, positive=sign)) for sign in (True, False)]
     drawn = marks(prompts, local.shape[-1])
-    return np.concatenate([channels_CYX, drawn, previous_YX[None], *(a[None] for a in alike)])
+    return np.concatenate([channels_CYX, drawn, previous_YX[None], np.stack(alike)])

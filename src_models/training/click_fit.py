@@ -119,7 +119,9 @@ def fit(
     """
     plan = recipe.train
     if not any(one.slices for one in train):
-        raise InputError("no labelled slice to learn from; check the sets and the split")
+        raise InputError(
+            "no labelled slice to learn from; check the sets and the split"
+        )
     shares = Shares(recipe.samples.shapes, recipe.samples.regions)
     sampler = Sampler(train, recipe.samples.size, shares)
     held = Sampler(validation, recipe.samples.size, shares)
@@ -151,7 +153,7 @@ def _begin(
     plan = recipe.train
     torch.manual_seed(plan.seed)
     net = ClickNet(in_channels=CHANNELS, **recipe.net.model_dump())
-    net = net.to(device, memory_format=torch.channels_last)
+    net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = deepcopy(net).requires_grad_(False).eval()
     decayed = [p for p in net.parameters() if p.ndim > 1]
     plain = [p for p in net.parameters() if p.ndim <= 1]
@@ -281,5 +283,5 @@ def check(
             ious[turn, i] = users[i].iou()
             if ious[turn, i] >= 0.85:
                 needed[i] = min(needed[i], turn + 1)
-    means = [float(ious[turn].mean()) for turn in (0, 2, 4)]
-    return ClickCheck(step, float(needed.mean()), *means, hours)
+    iou1, iou3, iou5 = (float(ious[turn].mean()) for turn in (0, 2, 4))
+    return ClickCheck(step, float(needed.mean()), iou1, iou3, iou5, hours)
