@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SMALLEST = 20  # pixels of a target that can be learnt from
 TRIES = 20
+ENOUGH = 4  # patients from which on a set counts fully; one alone counts half
 SHOWN = {"whole": 0.3, "focus": 0.5, "part": 0.2}
 
 
@@ -68,6 +69,8 @@ class Sampler:
             if one.slices:
                 groups = self.sets.setdefault(one.entry.set, {})
                 groups.setdefault(one.entry.group, []).append(one)
+        many = [min(len(self.sets[name]), ENOUGH) for name in sorted(self.sets)]
+        self._odds = np.sqrt(many) / np.sqrt(many).sum()
 
     def draw(self, random: np.random.Generator) -> Sample:
         """One sample, its target at least `SMALLEST` pixels."""
@@ -120,7 +123,7 @@ class Sampler:
         return image, draw_target(labels, random, instances=planes.entry.instances)
 
     def _real(self, random: np.random.Generator, *, regions: bool) -> Sample:
-        name = str(random.choice(sorted(self.sets)))
+        name = str(random.choice(sorted(self.sets), p=self._odds))
         image, target = self._slice(name, random)
         if not target.any():
             return Sample(np.zeros((3, 1, 1), np.float32), target, target)
@@ -170,7 +173,8 @@ def _window(
     style = str(random.choice(list(SHOWN), p=list(SHOWN.values())))
     if style == "part" and longest >= 48:
         pick = int(random.integers(len(ys)))
-        return np.array([ys[pick], xs[pick]], float), longest * random.uniform(0.35, 1)
+        share = float(np.exp(random.uniform(np.log(0.2), 0)))
+        return np.array([ys[pick], xs[pick]], float), max(share * longest, 24.0)
     if style == "whole":
         return (shape - 1) / 2, float(shape.max()) * random.uniform(0.9, 1.15)
     side = longest * float(np.exp(random.uniform(np.log(1.15), np.log(2.4))))

@@ -56,7 +56,7 @@ class SamplesSpec(Record):
 
 
 class ClickSchedule(Record):
-    """How long and how fast. A run may be prolonged: `steps` is not decisive."""
+    """How long and how fast."""
 
     batch: PositiveInt = 8
     steps: PositiveInt
@@ -99,9 +99,11 @@ class ClickRecipe(Record):
         return self.model_copy(update={"sets": kept})
 
     def decisive(self) -> dict[str, Any]:
-        """What a run in progress may not change."""
-        free = {"train": {"steps", "save_minutes", "check_minutes"}}
-        values = self.model_dump(mode="json", exclude=free)
+        """What a run in progress may not change: its net, and who is never seen.
+
+        Length, rate and samples may: a run can be prolonged, or go on with larger ones.
+        """
+        values = self.model_dump(mode="json", include={"name", "split", "net"})
         values["sets"] = [one.folder for one in self.sets]
         return values
 
