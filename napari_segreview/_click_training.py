@@ -1,6 +1,6 @@
 """The click net's sets, read once into plain arrays; and its training on a terminal.
 
-``python -m napari_segreview._click_training RECIPE --data DIR --run DIR`` trains; stopped
+``python -m napari_segreview._click_training train RECIPE --data DIR --run DIR`` trains; stopped
 or killed, the same command goes on.
 """
 
@@ -151,6 +151,25 @@ def train_click(
     typer.echo(f"done: {run}")
 
 
+def export_click(
+    recipe: Annotated[Path, typer.Argument(help="The recipe of the run.")],
+    run: Annotated[Path, typer.Option(help="State of the run, finished or not.")],
+    cache: Annotated[Path, typer.Option(help="The sets as plain arrays.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The net's folder.")],
+    without: Annotated[str, typer.Option(help="Sets left out: SET,SET …")] = "",
+) -> None:
+    """Save what a run has learnt so far as a click net with its card."""
+    from src_models.training.click_config import read_click_recipe
+    from src_models.training.click_export import export
+
+    plan = read_click_recipe(recipe).without([one for one in without.split(",") if one])
+    sides: dict[str, list[Entry]] = {"train": [], "validation": [], "locked": []}
+    for entry in read_index(cache):
+        sides[side_of_entry(entry, plan.split)].append(entry)
+    card = export(plan, run, output, sides)
+    typer.echo(f"wrote {output}, {card.steps} steps")
+
+
 def follow(plan: ClickRecipe, sides: ClickSplit, run: Path, device: str) -> None:
     """Run the training to its end: a line a minute, and one for each check."""
     from src_models.training.click_fit import ClickCheck, fit
@@ -176,4 +195,7 @@ def follow(plan: ClickRecipe, sides: ClickSplit, run: Path, device: str) -> None
 
 
 if __name__ == "__main__":
-    typer.run(train_click)
+    app = typer.Typer()
+    app.command("train")(train_click)
+    app.command("export")(export_click)
+    app()

@@ -124,7 +124,7 @@ class ClickPredictor:
     def answer(self, prompts: Sequence[Prompt], previous: Mask | None = None) -> Mask:
         """As `predict`, for clicks, strokes and regions in their order."""
         shape = self.shape
-        self._check(prompts, previous)
+        check_prompts(prompts, previous, shape)
         mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
         if prompts:
             mask = self._refined(prompts, mask) if mask.any() else self._found(prompts)
@@ -207,22 +207,30 @@ class ClickPredictor:
         out[where] = values
         return out
 
-    def _check(self, prompts: Sequence[Prompt], previous: Mask | None) -> None:
-        shape = self.shape
-        if previous is not None and previous.shape != shape:
+
+def check_prompts(
+    prompts: Sequence[Prompt], previous: Mask | None, shape: tuple[int, int]
+) -> None:
+    """Refuse clicks outside an image of `shape`, and a mask of another one.
+
+    Raises
+    ------
+    InputError
+        Saying which.
+    """
+    if previous is not None and previous.shape != shape:
+        raise InputError(
+            f"the previous mask has shape {previous.shape}, the image {shape}"
+        )
+    for prompt in prompts:
+        if not isinstance(prompt, Click):
+            continue
+        y, x = np.rint((prompt.y, prompt.x))
+        if not (0 <= y < shape[0] and 0 <= x < shape[1]):
             raise InputError(
-                f"the previous mask has shape {previous.shape}, the image {shape}"
+                f"the click at ({prompt.y:g}, {prompt.x:g}) lies outside the image of "
+                f"{shape[0]}×{shape[1]} pixels"
             )
-        for prompt in prompts:
-            if not isinstance(prompt, Click):
-                continue
-            if not (-0.5 <= prompt.y < shape[0] - 0.5 + 1e-9) or not (
-                -0.5 <= prompt.x < shape[1] - 0.5 + 1e-9
-            ):
-                raise InputError(
-                    f"the click at ({prompt.y:g}, {prompt.x:g}) lies outside the image of "
-                    f"{shape[0]}×{shape[1]} pixels"
-                )
 
 
 def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:

@@ -72,7 +72,7 @@ class ClickSchedule(Record):
 
 
 class ClickRecipe(Record):
-    """A validated recipe."""
+    """A validated recipe. The sets `unseen` are never learnt from, only measured on."""
 
     name: str
     split: SplitSpec
@@ -80,6 +80,7 @@ class ClickRecipe(Record):
     samples: SamplesSpec = SamplesSpec()
     train: ClickSchedule
     sets: tuple[SetSpec, ...]
+    unseen: tuple[SetSpec, ...] = ()
 
     def without(self, left_out: Collection[str]) -> ClickRecipe:
         """The recipe without some of its sets.

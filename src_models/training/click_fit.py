@@ -126,7 +126,7 @@ def fit(
     sampler = Sampler(train, recipe.samples.size, shares)
     held = Sampler(validation, recipe.samples.size, shares)
     checks = held.still(CHECKED, plan.seed) if held.sets else []
-    net, ema, optimizer, facts = _begin(recipe, run, device)
+    net, ema, optimizer, facts = begin(recipe, run, device)
     saved = checked = began = time.monotonic()
     before = float(facts["hours"])
     for number in range(facts["epoch"] + 1, plan.steps + 1):
@@ -146,7 +146,7 @@ def fit(
     return ema
 
 
-def _begin(
+def begin(
     recipe: ClickRecipe, run: Path, device: str
 ) -> tuple[ClickNet, ClickNet, torch.optim.Optimizer, dict[str, Any]]:
     """Fresh parts, or those of the interrupted run, and how far it had come."""
