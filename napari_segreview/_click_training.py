@@ -1,7 +1,7 @@
 """The click net's sets, read once into plain arrays; and its training on a terminal.
 
-``python -m napari_segreview._click_training train RECIPE --data DIR --run DIR`` trains; stopped
-or killed, the same command goes on.
+``python -m napari_segreview._click_training train RECIPE --data DIR --run DIR`` trains;
+stopped or killed, the same command goes on.
 """
 
 from __future__ import annotations
