@@ -17,6 +17,8 @@ from napari_segreview._click_training import prepare, split
 from src_models.data.click_cache import INDEX, open_entry, read_index
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from src_models.data.click_cache import Planes
     from src_models.interactive.bench import Line, Predictor
     from src_models.training.click_config import ClickRecipe
@@ -35,6 +37,7 @@ def bench_click(
     predictor: Annotated[str, typer.Option(help="module:factory")] = OURS,
     model: Annotated[Path | None, typer.Option(help="Folder of a click net.")] = None,
     sets: Annotated[str, typer.Option(help="Only these: SET,SET …")] = "",
+    without: Annotated[str, typer.Option(help="Sets the net never saw.")] = "",
     side: Annotated[
         str, typer.Option(help="locked or validation patients.")
     ] = "locked",
@@ -50,7 +53,8 @@ def bench_click(
 
     plan = read_click_recipe(recipe)
     driven = click_predictor(model) if model else load_predictor(predictor)
-    planes = held_out(plan, data, cache, side)
+    left_out = [one for one in without.split(",") if one]
+    planes = held_out(plan, data, cache, side, left_out)
     if sets:
         planes = [one for one in planes if one.entry.set in sets.split(",")]
     lines = run(driven, planes, most, output)
@@ -59,11 +63,16 @@ def bench_click(
 
 
 def held_out(
-    plan: ClickRecipe, data: Path, cache: Path, side: str = "locked"
+    plan: ClickRecipe,
+    data: Path,
+    cache: Path,
+    side: str = "locked",
+    without: Sequence[str] = (),
 ) -> list[Planes]:
     """Patients of one side of the sets learnt from, then all of the unseen sets.
 
-    A set with no patient on that side is left out.
+    The sets `without` which a net was trained are unseen too; a set with no
+    patient on that side is missing.
     """
     unseen = plan.model_copy(update={"sets": plan.unseen})
     for one, folder in ((plan, cache / "sets"), (unseen, cache / "unseen")):
@@ -71,11 +80,12 @@ def held_out(
             for entry in prepare(one, data, folder):
                 typer.echo(f"read {entry.name}")
     entries = read_index(cache / "sets")
-    names = [one.folder for one in plan.sets]
+    names = [one.folder for one in plan.without(without).sets]
     sides = split(entries, plan.split, cache / "sets", names)
     known: tuple[Planes, ...] = getattr(sides, side)
+    left = [open_entry(cache / "sets", e) for e in entries if e.set in without]
     rest = read_index(cache / "unseen")
-    return [*known, *(open_entry(cache / "unseen", entry) for entry in rest)]
+    return [*known, *left, *(open_entry(cache / "unseen", entry) for entry in rest)]
 
 
 def run(

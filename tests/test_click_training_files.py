@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -23,6 +23,9 @@ from src_models.errors import InputError
 from src_models.interactive.bench import Line
 from src_models.interactive.weights import load_click_net
 from src_models.training.click_config import read_click_recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RECIPE = """
 name = "tiny"

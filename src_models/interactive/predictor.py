@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 
+GROWTH = 2  # times that a window may be widened for one answer
+
+
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How the net is used.
@@ -148,6 +151,11 @@ class ClickPredictor:
         manner = self.manner
         window = self._window(prompts, mask)
         logits = self._look(window, prompts, mask)
+        for _ in range(GROWTH):
+            if not reaches_out(logits > 0, window):
+                break
+            window = widened(window, mask.shape)
+            logits = self._look(window, prompts, mask)
         fresh = logits > 0
         edge = np.log(manner.sure / (1 - manner.sure))
         reach = max(manner.near * window.side / manner.margin, 8.0)
@@ -231,6 +239,29 @@ def check_prompts(
                 f"the click at ({prompt.y:g}, {prompt.x:g}) lies outside the image of "
                 f"{shape[0]}×{shape[1]} pixels"
             )
+
+
+def reaches_out(mask: Mask, window: Window) -> bool:
+    """Whether a structure goes on where the window ends and the image does not."""
+    rows, columns = window.inside(mask.shape)
+    held = mask[rows, columns]
+    if not held.size:
+        return False
+    ends = (
+        (rows.start > 0, held[0]),
+        (rows.stop < mask.shape[0], held[-1]),
+        (columns.start > 0, held[:, 0]),
+        (columns.stop < mask.shape[1], held[:, -1]),
+    )
+    return any(more and bool(end.any()) for more, end in ends)
+
+
+def widened(window: Window, shape: tuple[int, int]) -> Window:
+    """Twice the side round the same middle, or the whole image if that is no larger."""
+    half = window.side // 2
+    grown = Window(window.y - half, window.x - half, window.side + 2 * half)
+    widest = whole(shape)
+    return widest if grown.side >= widest.side else grown
 
 
 def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:

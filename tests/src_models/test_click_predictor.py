@@ -23,8 +23,15 @@ from src_models.interactive.bench import (
     summary,
 )
 from src_models.interactive.fallback import WalkPredictor
+from src_models.interactive.focus import Window
 from src_models.interactive.net import ClickNet
-from src_models.interactive.predictor import ClickPredictor, Manner, obeyed
+from src_models.interactive.predictor import (
+    ClickPredictor,
+    Manner,
+    obeyed,
+    reaches_out,
+    widened,
+)
 from src_models.interactive.prompt_maps import CHANNELS, Click, Stroke, box
 from src_models.interactive.weights import ClickCard, load_click_net, save_click_net
 from src_models.progress import drain
@@ -83,6 +90,24 @@ class TestNet:
         x = torch.rand(2, CHANNELS, 16, 16)
         net(x).square().sum().backward()
         assert all(p.grad is not None and p.grad.any() for p in net.parameters())
+
+
+class TestWindows:
+    def test_a_structure_cut_off_reaches_out(self) -> None:
+        mask = np.zeros((20, 20), bool)
+        mask[8:12, 5:15] = True
+        assert reaches_out(mask, Window(5, 5, 8))
+        assert not reaches_out(mask, Window(3, 3, 14))
+        assert not reaches_out(mask, Window(40, 40, 4))
+
+    def test_the_rim_of_the_image_is_no_end(self) -> None:
+        mask = np.zeros((20, 20), bool)
+        mask[:6, :6] = True
+        assert not reaches_out(mask, Window(-3, -3, 12))
+
+    def test_widened_never_beyond_the_image(self) -> None:
+        assert widened(Window(10, 10, 8), (100, 60)) == Window(6, 6, 16)
+        assert widened(Window(10, 10, 50), (100, 60)) == Window(0, -20, 100)
 
 
 class TestGuarantees:
