@@ -27,7 +27,7 @@ OURS = "src_models.interactive:bench_predictor"
 
 
 def bench_click(
-    recipe: Annotated[Path, typer.Argument(help="recipes/click-2d.toml or your own.")],
+    recipe: Annotated[Path, typer.Argument(help="recipes/click/2d.toml or your own.")],
     data: Annotated[
         Path, typer.Option(envvar="SEGREVIEW_DATA", help="Folder that holds the sets.")
     ] = Path("data"),

@@ -125,7 +125,7 @@ def side_of_entry(entry: Entry, spec: SplitSpec) -> Side:
 
 
 def train_click(
-    recipe: Annotated[Path, typer.Argument(help="recipes/click-2d.toml or your own.")],
+    recipe: Annotated[Path, typer.Argument(help="recipes/click/2d.toml or your own.")],
     data: Annotated[
         Path, typer.Option(envvar="SEGREVIEW_DATA", help="Folder that holds the sets.")
     ] = Path("data"),

@@ -240,7 +240,7 @@ class TestFit:
 
 class TestRecipe:
     def test_ours_validates(self) -> None:
-        ours = read_click_recipe(RECIPES / "click-2d.toml")
+        ours = read_click_recipe(RECIPES / "click" / "2d.toml")
         assert len(ours.sets) == 11
         forbidden = {"em_isbi2012", "mri_brats2013", "wbc_smear", "axon_sem"}
         assert not forbidden & {one.folder for one in ours.sets}
