@@ -68,6 +68,7 @@ class WalkPredictor:
         """As `predict`; the inside of a region may belong, its outside does not."""
         if self._image is None:
             raise InputError("no image yet; call set_image before predict")
+        prompts = [one for one in prompts if len(spots(one))]
         shape = self._image.shape[1], self._image.shape[2]
         check_prompts(prompts, previous, shape)
         if not prompts:

@@ -125,8 +125,12 @@ class ClickPredictor:
         return self.answer(prompts, previous_mask)
 
     def answer(self, prompts: Sequence[Prompt], previous: Mask | None = None) -> Mask:
-        """As `predict`, for clicks, strokes and regions in their order."""
+        """As `predict`, for clicks, strokes and regions in their order.
+
+        Strokes and regions may reach beyond the image; those of no place are nothing.
+        """
         shape = self.shape
+        prompts = [one for one in prompts if len(spots(one))]
         check_prompts(prompts, previous, shape)
         mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
         if prompts:
@@ -267,7 +271,7 @@ def widened(window: Window, shape: tuple[int, int]) -> Window:
 def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:
     """(n, 2) places of a prompt."""
     if isinstance(prompt, Region):
-        return np.asarray(prompt.corners, float)
+        return np.asarray(prompt.corners, float).reshape(-1, 2)
     return traced(prompt)
 
 

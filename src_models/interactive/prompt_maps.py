@@ -85,7 +85,7 @@ def marks(prompts: Sequence[Prompt], size: int) -> npt.NDArray[np.float32]:
     drawn = np.zeros((3, size, size), np.float32)
     for prompt in prompts:
         if isinstance(prompt, Region):
-            corners = np.asarray(prompt.corners, float)
+            corners = np.asarray(prompt.corners, float).reshape(-1, 2)
             drawn[2, *draw.polygon(corners[:, 0], corners[:, 1], (size, size))] = 1
             continue
         for y, x in traced(prompt):
@@ -99,7 +99,7 @@ def traced(prompt: Click | Stroke) -> Floats:
     """(n, 2) places along a prompt, a pixel apart or less."""
     if isinstance(prompt, Click):
         return np.array([[prompt.y, prompt.x]])
-    corners = np.asarray(prompt.places, float)
+    corners = np.asarray(prompt.places, float).reshape(-1, 2)
     pieces = [corners[:1]]
     for a, b in pairwise(corners):
         steps = max(1, int(np.ceil(np.abs(b - a).max())))

@@ -32,7 +32,7 @@ from src_models.interactive.predictor import (
     reaches_out,
     widened,
 )
-from src_models.interactive.prompt_maps import CHANNELS, Click, Stroke, box
+from src_models.interactive.prompt_maps import CHANNELS, Click, Region, Stroke, box
 from src_models.interactive.weights import ClickCard, load_click_net, save_click_net
 from src_models.progress import drain
 
@@ -177,6 +177,13 @@ class TestGuarantees:
         for predictor in (tiny_predictor(), WalkPredictor()):
             predictor.set_image(np.random.default_rng(0).random((30, 30)))
             assert predictor.answer([box(5, 5, 20, 20)]).shape == (30, 30)
+
+    def test_drawings_beyond_the_image_or_of_nothing(self) -> None:
+        for predictor in (tiny_predictor(), WalkPredictor()):
+            predictor.set_image(np.random.default_rng(0).random((30, 20)))
+            mask = predictor.answer([box(-9, -9, 50, 60), Stroke(((3, -7), (3, 40)))])
+            assert mask[3].all()
+            assert predictor.answer([Stroke(()), Region(())], mask).sum() == mask.sum()
 
 
 def test_a_walk_stops_at_an_edge() -> None:
