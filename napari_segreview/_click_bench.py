@@ -1,0 +1,129 @@
+"""The click bench on a terminal: a predictor, the sets of a recipe, a table.
+
+``python -m napari_segreview._click_bench RECIPE --data DIR --cache DIR`` measures what is
+bundled; ``--predictor module:factory`` anything else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_segreview._click_training import prepare, split
+from src_models.data.click_cache import INDEX, open_entry, read_index
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from src_models.data.click_cache import Planes
+    from src_models.interactive.bench import Line, Predictor
+    from src_models.training.click_config import ClickRecipe
+
+OURS = "src_models.interactive:bench_predictor"
+
+
+def bench_click(
+    recipe: Annotated[Path, typer.Argument(help="recipes/click/2d.toml or your own.")],
+    data: Annotated[
+        Path, typer.Option(envvar="SEGREVIEW_DATA", help="Folder that holds the sets.")
+    ] = Path("data"),
+    cache: Annotated[Path, typer.Option(help="The sets as plain arrays.")] = Path(
+        "runs/click-bench"
+    ),
+    predictor: Annotated[str, typer.Option(help="module:factory")] = OURS,
+    model: Annotated[Path | None, typer.Option(help="Folder of a click net.")] = None,
+    sets: Annotated[str, typer.Option(help="Only these: SET,SET …")] = "",
+    without: Annotated[str, typer.Option(help="Sets the net never saw.")] = "",
+    side: Annotated[
+        str, typer.Option(help="locked or validation patients.")
+    ] = "locked",
+    most: Annotated[int, typer.Option(help="Targets of a set.")] = 8,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="One JSON line a target.")
+    ] = None,
+) -> None:
+    """Let a simulated user click on patients kept out of training, and on unseen sets."""
+    from src_models.interactive import click_predictor
+    from src_models.interactive.bench import load_predictor
+    from src_models.training.click_config import read_click_recipe
+
+    plan = read_click_recipe(recipe)
+    driven = click_predictor(model) if model else load_predictor(predictor)
+    left_out = [one for one in without.split(",") if one]
+    planes = held_out(plan, data, cache, side, left_out)
+    if sets:
+        planes = [one for one in planes if one.entry.set in sets.split(",")]
+    lines = run(driven, planes, most, output)
+    for line in table(lines):
+        typer.echo(line)
+
+
+def held_out(
+    plan: ClickRecipe,
+    data: Path,
+    cache: Path,
+    side: str = "locked",
+    without: Sequence[str] = (),
+) -> list[Planes]:
+    """Patients of one side of the sets learnt from, then all of the unseen sets.
+
+    The sets `without` which a net was trained are unseen too; a set with no
+    patient on that side is missing.
+    """
+    unseen = plan.model_copy(update={"sets": plan.unseen})
+    for one, folder in ((plan, cache / "sets"), (unseen, cache / "unseen")):
+        if not (folder / INDEX).is_file():
+            for entry in prepare(one, data, folder):
+                typer.echo(f"read {entry.name}")
+    entries = read_index(cache / "sets")
+    names = [one.folder for one in plan.without(without).sets]
+    sides = split(entries, plan.split, cache / "sets", names)
+    known: tuple[Planes, ...] = getattr(sides, side)
+    left = [open_entry(cache / "sets", e) for e in entries if e.set in without]
+    rest = read_index(cache / "unseen")
+    return [*known, *left, *(open_entry(cache / "unseen", entry) for entry in rest)]
+
+
+def run(
+    driven: Predictor, planes: list[Planes], most: int, output: Path | None
+) -> list[Line]:
+    """Bench to its end, each trial written as it comes."""
+    from src_models.interactive.bench import bench
+    from src_models.interactive.bench_targets import scored_targets
+
+    if output:
+        output.write_text("", encoding="utf-8")
+    steps = bench(driven, scored_targets(planes, most))
+    while True:
+        try:
+            trial = next(steps)
+        except StopIteration as end:
+            lines: list[Line] = end.value
+            return lines
+        if output:
+            with output.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(trial)) + "\n")
+
+
+def table(lines: list[Line]) -> list[str]:
+    """Rows of a table in Markdown."""
+    head = "| set | targets | clicks to .85 / .90 | failures | IoU after 1/3/5/10 | "
+    rows = [head + "prepare s | ms a click, median / 95 % |", "|---" * 7 + "|"]
+    for line in lines:
+        clicks = " / ".join(f"{value:.1f}" for value in line.clicks)
+        failures = " / ".join(f"{100 * value:.0f} %" for value in line.failures)
+        ious = " ".join(f"{value:.2f}" for value in line.ious)
+        seconds = " / ".join(f"{1000 * value:.0f}" for value in line.click_s)
+        rows.append(
+            f"| {line.name} | {line.targets} | {clicks} | {failures} | {ious} | "
+            f"{line.prepare_s:.2f} | {seconds} |"
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    typer.run(bench_click)

@@ -1,0 +1,192 @@
+"""A user of click-to-segment, simulated: where they would click, draw, frame.
+
+Xu et al., "Deep Interactive Object Selection", CVPR 2016 (clicks); Mahadevan, Voigtlaender
+& Leibe, "Iteratively Trained Interactive Segmentation", BMVC 2018 (on the errors so far).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import edt
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from src_models.interactive.prompt_maps import Click, Region, Stroke, box
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from src_models.interactive.prompt_maps import Prompt
+
+    Mask = npt.NDArray[np.bool_]
+
+
+def interior(mask_YX: Mask) -> npt.NDArray[np.float32]:
+    """Distance to the nearest pixel outside the mask, in pixels; beyond is outside."""
+    depth: npt.NDArray[np.float32] = edt.edt(
+        np.ascontiguousarray(mask_YX), black_border=True
+    )
+    return depth
+
+
+def interior_point(
+    mask_YX: Mask, random: np.random.Generator | None = None, *, share: float = 0.6
+) -> tuple[int, int] | None:
+    """The most interior pixel; of several the first. None if the mask is empty.
+
+    With `random`, any pixel whose depth is at least `share` of the greatest.
+    """
+    if not mask_YX.any():
+        return None
+    depth = interior(mask_YX)
+    if random is None:
+        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    else:
+        ys, xs = np.nonzero(depth >= share * depth.max())
+        pick = int(random.integers(len(ys)))
+        y, x = ys[pick], xs[pick]
+    return int(y), int(x)
+
+
+def largest(mask_YX: Mask) -> Mask:
+    """The largest 8-connected component, of equals the first; empty stays empty."""
+    parts, count = ndimage.label(mask_YX, np.ones((3, 3), int))
+    if count < 2:
+        return mask_YX
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    found: Mask = parts == sizes.argmax()
+    return found
+
+
+def largest_error(truth_YX: Mask, guess_YX: Mask) -> tuple[Mask, bool] | None:
+    """The largest connected piece that is missing, or too much.
+
+    Returns
+    -------
+    (mask, positive) or None
+        Positive where something is missing, which also wins between equals; None if
+        nothing is wrong.
+    """
+    missing = largest(truth_YX & ~guess_YX)
+    extra = largest(guess_YX & ~truth_YX)
+    if not missing.any() and not extra.any():
+        return None
+    positive = int(missing.sum()) >= int(extra.sum())
+    return (missing if positive else extra), positive
+
+
+def next_click(
+    truth_YX: Mask,
+    guess_YX: Mask,
+    random: np.random.Generator | None = None,
+    *,
+    share: float = 0.6,
+) -> Click | None:
+    """The click that mends the largest error at its most interior point; None if none."""
+    error = largest_error(truth_YX, guess_YX)
+    if error is None:
+        return None
+    point = interior_point(error[0], random, share=share)
+    return None if point is None else Click(*point, positive=error[1])
+
+
+def next_stroke(
+    truth_YX: Mask, guess_YX: Mask, random: np.random.Generator
+) -> Stroke | None:
+    """A curve with its corners in the largest error; None if nothing is wrong."""
+    error = largest_error(truth_YX, guess_YX)
+    if error is None:
+        return None
+    mask, positive = error
+    depth = interior(mask)
+    ys, xs = np.nonzero(depth >= 0.4 * depth.max())
+    picks = random.integers(len(ys), size=int(random.integers(2, 5)))
+    corners = np.stack([ys[picks], xs[picks]], 1)
+    order = np.argsort(corners @ random.normal(size=2))  # along one direction
+    places = [tuple(map(float, corner)) for corner in corners[order]]
+    return Stroke(tuple((y, x) for y, x in places), positive=positive)
+
+
+def frame(mask_YX: Mask, random: np.random.Generator, *, slack: float = 0.08) -> Region:
+    """A box round the mask, its sides off by up to `slack` of its longer side.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty.
+    """
+    ys, xs = np.nonzero(mask_YX)
+    if not len(ys):
+        raise ValueError("an empty mask has no box")
+    off = slack * (max(np.ptp(ys), np.ptp(xs)) + 1)
+    top, left, bottom, right = random.uniform(-off / 2, off, 4)
+    return box(
+        float(ys.min() - top),
+        float(xs.min() - left),
+        float(ys.max() + bottom),
+        float(xs.max() + right),
+    )
+
+
+def lasso(mask_YX: Mask, random: np.random.Generator) -> Region:
+    """A wavering closed curve round the mask, seen from its middle.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty.
+    """
+    ys, xs = np.nonzero(mask_YX)
+    if not len(ys):
+        raise ValueError("an empty mask has no lasso")
+    middle_y, middle_x = ys.mean(), xs.mean()
+    angles = np.arctan2(ys - middle_y, xs - middle_x)
+    radii = np.hypot(ys - middle_y, xs - middle_x)
+    rays = 24
+    bins = ((angles + np.pi) / (2 * np.pi) * rays).astype(int) % rays
+    reach = np.zeros(rays)
+    np.maximum.at(reach, bins, radii)
+    reach = ndimage.maximum_filter1d(reach, 3, mode="wrap")
+    reach = reach * random.uniform(1.02, 1.2, rays) + random.uniform(0.5, 3)
+    at = (np.arange(rays) + 0.5) / rays * 2 * np.pi - np.pi
+    ring = zip(
+        middle_y + reach * np.sin(at), middle_x + reach * np.cos(at), strict=True
+    )
+    return Region(tuple((float(y), float(x)) for y, x in ring))
+
+
+def opening(truth_YX: Mask, random: np.random.Generator) -> Sequence[Prompt]:
+    """What a simulated user starts with: mostly a click, at times something drawn."""
+    nothing = np.zeros_like(truth_YX)
+    style = random.random()
+    if style < 0.06:
+        return [frame(truth_YX, random)]
+    if style < 0.1:
+        return [lasso(truth_YX, random)]
+    stroke = next_stroke(truth_YX, nothing, random) if style < 0.17 else None
+    if stroke is not None:
+        return [stroke]
+    share = random.choice([0.9, 0.6, 0.3])
+    click = next_click(truth_YX, nothing, random, share=float(share))
+    return [] if click is None else [click]
+
+
+def spoiled(truth_YX: Mask, random: np.random.Generator) -> Mask:
+    """The mask as a coarse look or a hasty painter leaves it: blurred, cut, spread."""
+    depth = interior(truth_YX) - interior(~truth_YX)
+    reach = max(2.0, float(depth.max()))
+    bend = ndimage.zoom(random.normal(size=(9, 9)), (np.array(depth.shape) + 1) / 9)
+    bend = bend[: depth.shape[0], : depth.shape[1]]
+    shift = random.normal(0, 0.25) + random.uniform(0, 0.6) * bend
+    guess: Mask = depth + reach * shift > 0
+    if random.random() < 0.3:  # a side of it is missing, or too much is there
+        y, x = np.mgrid[: depth.shape[0], : depth.shape[1]]
+        ys, xs = np.nonzero(truth_YX)
+        pick = int(random.integers(len(ys)))
+        angle = random.uniform(0, 2 * np.pi)
+        side = (y - ys[pick]) * np.sin(angle) + (x - xs[pick]) * np.cos(angle) > 0
+        guess = guess & side
+    return guess

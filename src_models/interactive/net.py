@@ -1,0 +1,146 @@
+"""The click net: a small residual U-Net whose deepest level attends to all of itself.
+
+Prompts enter with the image at the first layer ("early fusion"), as in Sofiiuk, Petrov
+& Konushin, "Reviving Iterative Training with Mask Guidance for Interactive
+Segmentation", ICIP 2022, https://arxiv.org/abs/2102.06583. Normalisation by groups: Wu &
+He, ECCV 2018. First and last layer fold 2×2 pixels into channels (Shi et al., CVPR 2016),
+which keeps single pixels at a quarter of the cost.
+
+Shape letters: B batch, C channels, Y X pixels, T tokens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from src_models.blocks import check_input, crop_to, to_multiple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GROUPS = 8
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a shortcut. He et al., CVPR 2016."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False)
+        self.norm1 = nn.GroupNorm(GROUPS, c_out)
+        self.second = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(GROUPS, c_out)
+        self.shortcut: nn.Module = nn.Identity()
+        if c_in != c_out or stride > 1:
+            self.shortcut = nn.Conv2d(c_in, c_out, 1, stride, bias=False)
+
+    def forward(self, x_BCYX: Tensor) -> Tensor:
+        """x_BCYX -> y_BCYX."""
+        y = F.relu(self.norm1(self.first(x_BCYX)))
+        return F.relu(self.norm2(self.second(y)) + self.shortcut(x_BCYX))
+
+
+class Attention(nn.Module):
+    """Each place asks every other: a transformer's layer. Vaswani et al., NeurIPS 2017."""
+
+    def __init__(self, channels: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(channels)
+        self.query_key_value = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mix = nn.Sequential(
+            nn.Linear(channels, 2 * channels),
+            nn.GELU(),
+            nn.Linear(2 * channels, channels),
+        )
+
+    def forward(self, x_BCYX: Tensor) -> Tensor:
+        """x_BCYX -> y_BCYX, same shape."""
+        batch, channels = x_BCYX.shape[:2]
+        x_BTC = x_BCYX.flatten(2).transpose(1, 2)
+        each = self.query_key_value(self.norm1(x_BTC))
+        each = each.view(batch, -1, 3, self.heads, channels // self.heads)
+        query, key, value = each.permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(query, key, value)
+        x_BTC = x_BTC + self.out(seen.transpose(1, 2).flatten(2))
+        x_BTC = x_BTC + self.mix(self.norm2(x_BTC))
+        out_BCYX: Tensor = x_BTC.transpose(1, 2).reshape(x_BCYX.shape)
+        return out_BCYX
+
+
+class ClickNet(nn.Module):
+    """One logit a pixel: whether it is of the structure that was clicked.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of `src_models.interactive.prompt_maps.stack`.
+    widths : sequence of int
+        Channels of each level, at half the input's resolution first.
+    depth : sequence of int
+        Residual blocks of each level of the contracting path.
+    attention : int
+        Layers of attention at the deepest level.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        widths: Sequence[int] = (32, 64, 128, 192),
+        depth: Sequence[int] = (1, 2, 2, 2),
+        attention: int = 2,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.stride: int = 2 ** len(widths)
+        top = widths[0]
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(4 * in_channels, top, 3, padding=1, bias=False),
+            nn.GroupNorm(GROUPS, top),
+            nn.ReLU(),
+        )
+        self.down = nn.ModuleList()
+        above = top
+        for level, (width, blocks) in enumerate(zip(widths, depth, strict=True)):
+            first = Residual(above, width, stride=2 if level else 1)
+            rest = (Residual(width, width) for _ in range(blocks - 1))
+            self.down.append(nn.Sequential(first, *rest))
+            above = width
+        self.attend = nn.Sequential(*(Attention(above) for _ in range(attention)))
+        self.narrow, self.up = nn.ModuleList(), nn.ModuleList()
+        for width in reversed(widths[:-1]):
+            self.narrow.append(nn.Conv2d(above, width, 1, bias=False))
+            self.up.append(Residual(2 * width, width))
+            above = width
+        self.head = nn.Conv2d(top, 4, 3, padding=1)
+
+    def forward(self, x_BCYX: Tensor) -> Tensor:
+        """x_BCYX -> logits_BYX, for any Y and X."""
+        return self.logits(self.features(x_BCYX), x_BCYX.shape[2:])
+
+    def features(self, x_BCYX: Tensor) -> Tensor:
+        """What the last layer reads: half the resolution, `widths[0]` channels."""
+        check_input(x_BCYX, 2, self.in_channels)
+        y: Tensor = self.stem(to_multiple(x_BCYX, self.stride))
+        skips = []
+        for down in self.down:
+            y = down(y)
+            skips.append(y)
+        y = self.attend(skips.pop())
+        for narrow, up in zip(self.narrow, self.up, strict=True):
+            y = F.interpolate(narrow(y), scale_factor=2.0, mode="nearest")
+            y = up(torch.cat([skips.pop(), y], dim=1))
+        return y
+
+    def logits(self, features_BCYX: Tensor, shape: Sequence[int]) -> Tensor:
+        """The last layer: features_BCYX -> logits_BYX of `shape`."""
+        full = F.pixel_shuffle(self.head(features_BCYX), 2)
+        return crop_to(full, shape)[:, 0]

@@ -1,0 +1,298 @@
+"""Image and clicks in, mask out: a coarse look, then the window round the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+
+from src_models.errors import InputError
+from src_models.interactive.focus import Window, around, cut, fraction, put_back, whole
+from src_models.interactive.image import unit_range
+from src_models.interactive.prompt_maps import (
+    Click,
+    Region,
+    image_channels,
+    moved,
+    stack,
+    traced,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from src_models.interactive.net import ClickNet
+    from src_models.interactive.prompt_maps import Prompt
+
+    Mask = npt.NDArray[np.bool_]
+    Floats = npt.NDArray[np.float32]
+
+
+GROWTH = 2  # times that a window may be widened for one answer
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the net is used.
+
+    Attributes
+    ----------
+    size : int
+        Pixels of a window's side as the net sees it.
+    fine : int
+        The same for a window far larger than `size` with a thin structure in it.
+    margin : float
+        Side of the focused window, in sides of the object.
+    least : int
+        Pixels of the image that a window spans at least.
+    thin : float
+        Mean thickness, in pixels of the net's window, below which a structure is thin.
+    near : float
+        A click decides within this many object sides of it …
+    sure : float
+        … and beyond only where the net's probability is this far from the last mask.
+    half : bool
+        Whether the net runs in bfloat16.
+    """
+
+    size: int = 256
+    fine: int = 512
+    margin: float = 1.7
+    least: int = 32
+    thin: float = 5.0
+    near: float = 0.35
+    sure: float = 0.8
+    half: bool = False
+
+
+class ClickPredictor:
+    """Segments what was clicked on one image at a time.
+
+    Parameters
+    ----------
+    net : ClickNet
+        In evaluation mode.
+    """
+
+    def __init__(self, net: ClickNet, manner: Manner | None = None) -> None:
+        self.net = net
+        self.manner = manner or Manner()
+        self._image: torch.Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image.
+
+        Raises
+        ------
+        InputError
+            Before `set_image`.
+        """
+        if self._image is None:
+            raise InputError("no image yet; call set_image before predict")
+        return self._image.shape[1], self._image.shape[2]
+
+    def set_image(self, image: npt.NDArray[Any]) -> None:
+        """Take an image (y, x) or (y, x, channel) of any numbers.
+
+        Raises
+        ------
+        InputError
+            If it is empty or has other axes.
+        """
+        self._image = torch.from_numpy(unit_range(image))
+
+    def predict(
+        self,
+        clicks: Iterable[tuple[float, float, bool]],
+        previous_mask: Mask | None = None,
+    ) -> Mask:
+        """The structure under all clicks so far, the last one new: (y, x) bool.
+
+        Every clicked pixel is on its side of the mask; of clicks on one pixel the last.
+
+        Raises
+        ------
+        InputError
+            If a click lies outside the image, the previous mask has another shape, or
+            there is no image.
+        """
+        prompts = [Click(float(y), float(x), bool(sign)) for y, x, sign in clicks]
+        return self.answer(prompts, previous_mask)
+
+    def answer(self, prompts: Sequence[Prompt], previous: Mask | None = None) -> Mask:
+        """As `predict`, for clicks, strokes and regions in their order.
+
+        Strokes and regions may reach beyond the image; those of no place are nothing.
+        """
+        shape = self.shape
+        prompts = [one for one in prompts if len(spots(one))]
+        check_prompts(prompts, previous, shape)
+        mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
+        if prompts:
+            mask = self._refined(prompts, mask) if mask.any() else self._found(prompts)
+        return obeyed(mask, prompts)
+
+    def _found(self, prompts: Sequence[Prompt]) -> Mask:
+        """A first answer: the whole image, then the window round what was seen."""
+        shape = self.shape
+        window, nothing = whole(shape), np.zeros(shape, bool)
+        mask = self._look(window, prompts, nothing) > 0
+        for _ in range(2):
+            closer = self._window(prompts, mask)
+            if closer.side > 0.75 * window.side and not self._is_fine(closer, mask):
+                break
+            window = closer
+            mask = self._look(window, prompts, mask) > 0
+        return mask
+
+    def _refined(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
+        """The mask mended by the last prompt, near it, and where the net is sure."""
+        manner = self.manner
+        window = self._window(prompts, mask)
+        logits = self._look(window, prompts, mask)
+        for _ in range(GROWTH):
+            if not reaches_out(logits > 0, window):
+                break
+            window = widened(window, mask.shape)
+            logits = self._look(window, prompts, mask)
+        fresh = logits > 0
+        edge = np.log(manner.sure / (1 - manner.sure))
+        reach = max(manner.near * window.side / manner.margin, 8.0)
+        trusted = near(prompts[-1], mask.shape, reach) | (np.abs(logits) > edge)
+        changed = (fresh != mask) & trusted
+        rows, columns = window.inside(mask.shape)
+        out = mask.copy()
+        out[rows, columns] ^= changed[rows, columns]
+        return out
+
+    def _window(self, prompts: Sequence[Prompt], mask: Mask) -> Window:
+        """Round the mask and all prompts, but never larger than the image needs."""
+        places = [spots(prompt) for prompt in prompts]
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if len(rows):
+            places.append(np.array([[rows[0], columns[0]], [rows[-1], columns[-1]]]))
+        every = np.clip(np.concatenate(places), 0, np.array(mask.shape) - 1)
+        low, high = every.min(0), every.max(0)
+        manner = self.manner
+        found = around(
+            (low[0], low[1]),
+            (high[0], high[1]),
+            margin=manner.margin,
+            least=manner.least,
+        )
+        widest = whole(mask.shape)
+        return widest if found.side >= widest.side else found
+
+    def _is_fine(self, window: Window, mask: Mask) -> bool:
+        """Whether the structure would be too thin to see at the usual size."""
+        shrunk = self.manner.size / window.side
+        if shrunk >= 1 or not mask.any():
+            return False
+        rim = mask & ~ndimage.binary_erosion(mask)
+        return bool(2 * mask.sum() / rim.sum() * shrunk < self.manner.thin)
+
+    def _look(self, window: Window, prompts: Sequence[Prompt], mask: Mask) -> Floats:
+        """The net's logits on the image's pixels; −20 outside the window."""
+        if self._image is None:
+            raise InputError("no image yet; call set_image before predict")
+        manner = self.manner
+        size = manner.fine if self._is_fine(window, mask) else manner.size
+        shape = self.shape
+        colour = cut(self._image, window, size).expand(3, size, size)
+        valid = fraction(np.ones(shape, bool), window, size)[0] > 0.5
+        channels = image_channels(colour.numpy(), valid.numpy())
+        there = [moved(one, lambda at: window.places(at, size)) for one in prompts]
+        seen = stack(channels, there, fraction(mask, window, size)[0].numpy())
+        x_BCYX = torch.from_numpy(seen)[None].to(memory_format=torch.channels_last)
+        with (
+            torch.inference_mode(),
+            torch.autocast("cpu", torch.bfloat16, enabled=manner.half),
+        ):
+            logits = self.net(x_BCYX)[0].float()
+        out = np.full(shape, -20, np.float32)
+        where, values = put_back(logits, window, shape)
+        out[where] = values
+        return out
+
+
+def check_prompts(
+    prompts: Sequence[Prompt], previous: Mask | None, shape: tuple[int, int]
+) -> None:
+    """Refuse clicks outside an image of `shape`, and a mask of another one.
+
+    Raises
+    ------
+    InputError
+        Saying which.
+    """
+    if previous is not None and previous.shape != shape:
+        raise InputError(
+            f"the previous mask has shape {previous.shape}, the image {shape}"
+        )
+    for prompt in prompts:
+        if not isinstance(prompt, Click):
+            continue
+        y, x = np.rint((prompt.y, prompt.x))
+        if not (0 <= y < shape[0] and 0 <= x < shape[1]):
+            raise InputError(
+                f"the click at ({prompt.y:g}, {prompt.x:g}) lies outside the image of "
+                f"{shape[0]}×{shape[1]} pixels"
+            )
+
+
+def reaches_out(mask: Mask, window: Window) -> bool:
+    """Whether a structure goes on where the window ends and the image does not."""
+    rows, columns = window.inside(mask.shape)
+    held = mask[rows, columns]
+    if not held.size:
+        return False
+    ends = (
+        (rows.start > 0, held[0]),
+        (rows.stop < mask.shape[0], held[-1]),
+        (columns.start > 0, held[:, 0]),
+        (columns.stop < mask.shape[1], held[:, -1]),
+    )
+    return any(more and bool(end.any()) for more, end in ends)
+
+
+def widened(window: Window, shape: tuple[int, int]) -> Window:
+    """Twice the side round the same middle, or the whole image if that is no larger."""
+    half = window.side // 2
+    grown = Window(window.y - half, window.x - half, window.side + 2 * half)
+    widest = whole(shape)
+    return widest if grown.side >= widest.side else grown
+
+
+def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:
+    """(n, 2) places of a prompt."""
+    if isinstance(prompt, Region):
+        return np.asarray(prompt.corners, float).reshape(-1, 2)
+    return traced(prompt)
+
+
+def near(prompt: Prompt, shape: tuple[int, int], reach: float) -> Mask:
+    """Pixels at most `reach` from a click or a stroke, or in a region's box so widened."""
+    places = spots(prompt)
+    low, high = places.min(0) - reach, places.max(0) + reach
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    inside: Mask = (y >= low[0]) & (y <= high[0]) & (x >= low[1]) & (x <= high[1])
+    if isinstance(prompt, Click):
+        inside = inside & ((y - prompt.y) ** 2 + (x - prompt.x) ** 2 <= reach**2)
+    return inside
+
+
+def obeyed(mask: Mask, prompts: Sequence[Prompt]) -> Mask:
+    """The mask with every clicked or stroked pixel on its side; the later prompt wins."""
+    out = mask.copy()
+    for prompt in prompts:
+        if isinstance(prompt, Region):
+            continue
+        at = np.rint(traced(prompt)).astype(int)
+        at = at[((at >= 0) & (at < mask.shape)).all(1)]
+        out[at[:, 0], at[:, 1]] = prompt.positive
+    return out

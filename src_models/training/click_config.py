@@ -1,0 +1,126 @@
+"""The recipe of a click net."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from src_models.card import Record, parse
+from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+
+class SetSpec(Record):
+    """A set below the data folder.
+
+    `group` is a regular expression at the start of a file's name; its first group is the
+    patient. `labels` may name {stem} and {group}.
+    """
+
+    folder: str
+    images: str
+    labels: str
+    group: str = "([^.]*)"
+    instances: bool = False
+    licence: str
+    credit: str
+
+
+class SplitSpec(Record):
+    """Shares of patients kept out of training, by the hash of set, salt and patient."""
+
+    salt: str = "click"
+    validation: float = Field(ge=0, lt=0.5)
+    locked: float = Field(ge=0, lt=0.5)
+
+
+class ClickNetSpec(Record):
+    """Arguments of `ClickNet`."""
+
+    widths: tuple[PositiveInt, ...] = (32, 64, 128, 192)
+    depth: tuple[PositiveInt, ...] = (1, 2, 2, 2)
+    attention: int = Field(default=2, ge=0)
+
+
+class SamplesSpec(Record):
+    """Side of a sample in pixels; shares of made-up shapes and of superpixels."""
+
+    size: int = Field(default=192, ge=32)
+    shapes: float = Field(default=0.15, ge=0, le=1)
+    regions: float = Field(default=0.12, ge=0, le=1)
+
+
+class ClickSchedule(Record):
+    """How long and how fast."""
+
+    batch: PositiveInt = 8
+    steps: PositiveInt
+    learning_rate: PositiveFloat = 6e-4
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: int = Field(default=1000, ge=0)
+    ema: float = Field(default=0.9995, ge=0, lt=1)
+    clip: PositiveFloat = 1.0
+    precision: Literal["float32", "bf16"] = "float32"
+    seed: int = 0
+    save_minutes: float = Field(default=4, ge=0)
+    check_minutes: float = Field(default=20, ge=0)
+
+
+class ClickRecipe(Record):
+    """A validated recipe. The sets `unseen` are never learnt from, only measured on."""
+
+    name: str
+    split: SplitSpec
+    net: ClickNetSpec = ClickNetSpec()
+    samples: SamplesSpec = SamplesSpec()
+    train: ClickSchedule
+    sets: tuple[SetSpec, ...]
+    unseen: tuple[SetSpec, ...] = ()
+
+    def without(self, left_out: Collection[str]) -> ClickRecipe:
+        """The recipe without some of its sets.
+
+        Raises
+        ------
+        InputError
+            If it does not name one of them, or none would be left.
+        """
+        known = [one.folder for one in self.sets]
+        for name in left_out:
+            if name not in known:
+                raise InputError(f"no set {name!r}; there are {', '.join(known)}")
+        kept = tuple(one for one in self.sets if one.folder not in left_out)
+        if not kept:
+            raise InputError("every set is left out; leave one in to learn from")
+        return self.model_copy(update={"sets": kept})
+
+    def decisive(self) -> dict[str, Any]:
+        """What a run in progress may not change: its net, and who is never seen.
+
+        Length, rate and samples may: a run can be prolonged, or go on with larger ones.
+        """
+        values = self.model_dump(mode="json", include={"name", "split", "net"})
+        values["sets"] = [one.folder for one in self.sets]
+        return values
+
+
+def read_click_recipe(path: Path) -> ClickRecipe:
+    """Read and validate.
+
+    Raises
+    ------
+    InputError
+        If the file is not TOML, or a key or value is not a recipe's.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file ({error})") from None
+    return parse(ClickRecipe, values, str(path))

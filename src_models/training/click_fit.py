@@ -1,0 +1,287 @@
+"""Train a click net with simulated users: one generator, resumed where it stopped.
+
+Every round of clicks is also a step that learns, so that each forward pass counts twice:
+for the gradient and for the mask that the next click mends.
+"""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from src_models.data.click_samples import Sampler, Shares
+from src_models.data.click_simulation import next_click, next_stroke, opening, spoiled
+from src_models.errors import InputError
+from src_models.interactive.net import ClickNet
+from src_models.interactive.prompt_maps import CHANNELS, image_channels, stack
+from src_models.training import checkpoint
+from src_models.training.fit import average_into
+from src_models.training.schedule import warm_cosine
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+    from src_models.data.click_cache import Planes
+    from src_models.data.click_samples import Sample
+    from src_models.interactive.prompt_maps import Prompt
+    from src_models.training.click_config import ClickRecipe
+
+ROUNDS = {1: 0.2, 2: 0.25, 3: 0.2, 4: 0.15, 6: 0.12, 8: 0.08}  # of clicks, how often
+EARLY = 2000  # steps with two rounds at most
+SPOILED = 0.2  # share of samples that start with a mask to mend
+CHECKED = 42  # samples of a check
+CAP = 20  # clicks
+
+
+@dataclass(frozen=True, slots=True)
+class ClickStep:
+    """A batch (1-based): mean loss, mean IoU after its first prompts and at its end."""
+
+    number: int
+    of: int
+    loss: float
+    first_iou: float
+    last_iou: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClickCheck:
+    """How the averaged net does on fixed samples of patients not trained on.
+
+    Attributes
+    ----------
+    clicks : float
+        Mean clicks to IoU .85; `CAP` where it was not reached.
+    iou1, iou3, iou5 : float
+        Mean IoU after as many clicks.
+    """
+
+    step: int
+    clicks: float
+    iou1: float
+    iou3: float
+    iou5: float
+    hours: float
+
+
+@dataclass(slots=True, eq=False)
+class User:
+    """A sample and the simulated user in front of it."""
+
+    sample: Sample
+    channels: npt.NDArray[np.float32]
+    prompts: list[Prompt]
+    mask: npt.NDArray[np.bool_]
+
+    def seen(self) -> npt.NDArray[np.float32]:
+        """The net's input."""
+        return stack(self.channels, self.prompts, self.mask.astype(np.float32))
+
+    def iou(self) -> float:
+        truth = self.sample.target
+        return float((truth & self.mask).sum() / max(1, (truth | self.mask).sum()))
+
+
+def sit_down(sample: Sample) -> User:
+    """A user who has done nothing yet."""
+    channels = image_channels(sample.image, sample.valid)
+    return User(sample, channels, [], np.zeros_like(sample.target))
+
+
+def fit(
+    recipe: ClickRecipe,
+    train: Sequence[Planes],
+    validation: Sequence[Planes],
+    run: Path,
+    *,
+    device: str = "cpu",
+) -> Generator[ClickStep | ClickCheck, None, ClickNet]:
+    """Train; returns the averaged net.
+
+    The state is in `run`, written every `save_minutes` and at the end. Called again with
+    the same folder it goes on, and gives what it would have given uninterrupted: a step
+    draws its random numbers from (seed, step) alone.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to learn from, the loss becomes NaN, the state is damaged, or
+        the folder holds a run of other settings.
+    """
+    plan = recipe.train
+    if not any(one.slices for one in train):
+        raise InputError(
+            "no labelled slice to learn from; check the sets and the split"
+        )
+    shares = Shares(recipe.samples.shapes, recipe.samples.regions)
+    sampler = Sampler(train, recipe.samples.size, shares)
+    held = Sampler(validation, recipe.samples.size, shares)
+    checks = held.still(CHECKED, plan.seed) if held.sets else []
+    net, ema, optimizer, facts = begin(recipe, run, device)
+    saved = checked = began = time.monotonic()
+    before = float(facts["hours"])
+    for number in range(facts["epoch"] + 1, plan.steps + 1):
+        yield _step(recipe, number, sampler, net, ema, optimizer)
+        facts["epoch"] = number
+        now = time.monotonic()
+        facts["hours"] = before + (now - began) / 3600
+        last = number == plan.steps
+        if checks and (last or now - checked > 60 * plan.check_minutes):
+            found = check(ema, checks, number, facts["hours"], plan.precision)
+            facts["history"].append(asdict(found))
+            checked = time.monotonic()
+            yield found
+        if last or now - saved > 60 * plan.save_minutes:
+            checkpoint.save(run, net=net, ema=ema, optimizer=optimizer, facts=facts)
+            saved = time.monotonic()
+    return ema
+
+
+def begin(
+    recipe: ClickRecipe, run: Path, device: str
+) -> tuple[ClickNet, ClickNet, torch.optim.Optimizer, dict[str, Any]]:
+    """Fresh parts, or those of the interrupted run, and how far it had come."""
+    plan = recipe.train
+    torch.manual_seed(plan.seed)
+    net = ClickNet(in_channels=CHANNELS, **recipe.net.model_dump())
+    net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ema = deepcopy(net).requires_grad_(False).eval()
+    decayed = [p for p in net.parameters() if p.ndim > 1]
+    plain = [p for p in net.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": plan.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ],
+        lr=plan.learning_rate,
+    )
+    facts = checkpoint.load(run, net=net, ema=ema, optimizer=optimizer)
+    settings = recipe.decisive()
+    fresh = {"epoch": 0, "best": 0.0, "history": [], "hours": 0.0, "recipe": settings}
+    facts = facts or fresh
+    if facts["recipe"] != settings:
+        raise InputError(
+            f"{run} holds a run of {recipe.name} with other settings or sets; delete the "
+            "folder to start again, or name another one with --run"
+        )
+    return net, ema, optimizer, facts
+
+
+def _step(
+    recipe: ClickRecipe,
+    number: int,
+    sampler: Sampler,
+    net: ClickNet,
+    ema: ClickNet,
+    optimizer: torch.optim.Optimizer,
+) -> ClickStep:
+    """A batch of users, some rounds of clicks, a gradient step each round."""
+    plan = recipe.train
+    random = np.random.default_rng([plan.seed, number])
+    factor = warm_cosine(number - 1, total=plan.steps, warmup=plan.warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = plan.learning_rate * factor
+    users = [sit_down(sampler.draw(random)) for _ in range(plan.batch)]
+    truth = torch.from_numpy(np.stack([user.sample.target for user in users]))
+    rounds = int(random.choice(list(ROUNDS), p=list(ROUNDS.values())))
+    rounds = min(rounds, 2) if number <= EARLY else rounds
+    losses, ious = [], []
+    net.train()
+    for turn in range(rounds):
+        for user in users:
+            _prompt(user, turn, random)
+        logits = look(net, users, plan.precision)
+        loss = click_loss(logits, truth.to(logits.device))
+        if not bool(loss.isfinite()):
+            raise InputError(
+                f"{recipe.name}: the loss is not a number in step {number}; the last "
+                "saved state is kept. Lower train.learning_rate"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), plan.clip)
+        optimizer.step()
+        average_into(ema, net, min(plan.ema, (1 + number) / (10 + number)))
+        _answer(users, logits)
+        losses.append(float(loss.detach()))
+        ious.append(float(np.mean([user.iou() for user in users])))
+    return ClickStep(number, plan.steps, float(np.mean(losses)), ious[0], ious[-1])
+
+
+def _prompt(user: User, turn: int, random: np.random.Generator) -> None:
+    """What the user does next."""
+    truth = user.sample.target
+    if turn == 0 and random.random() >= SPOILED:
+        user.prompts += opening(truth, random)
+        return
+    if turn == 0:
+        user.mask = spoiled(truth, random)
+    share = float(random.choice([0.95, 0.6, 0.3]))
+    drawn = next_stroke(truth, user.mask, random) if random.random() < 0.06 else None
+    prompt = drawn or next_click(truth, user.mask, random, share=share)
+    if prompt is not None:
+        user.prompts.append(prompt)
+
+
+def look(net: ClickNet, users: Sequence[User], precision: str) -> Tensor:
+    """The net's answer to all of them, logits_BYX float32."""
+    weight = next(net.parameters())
+    x_BCYX = torch.from_numpy(np.stack([user.seen() for user in users]))
+    x_BCYX = x_BCYX.to(weight.device, memory_format=torch.channels_last)
+    half = precision == "bf16"
+    with torch.autocast(weight.device.type, torch.bfloat16, enabled=half):
+        logits: Tensor = net(x_BCYX)
+    return logits.float()
+
+
+def _answer(users: Sequence[User], logits_BYX: Tensor) -> None:
+    """The mask that each user now sees."""
+    masks = (logits_BYX.detach() > 0).cpu().numpy()
+    for user, mask in zip(users, masks, strict=True):
+        user.mask = mask & user.sample.valid
+
+
+def click_loss(logits_BYX: Tensor, truth_BYX: Tensor) -> Tensor:
+    """Cross-entropy of each pixel + 1 − soft Dice of each sample; ≥ 0.
+
+    Dice by sample, unlike `src_models.losses.dice_loss`: sizes differ a hundredfold here.
+    """
+    truth = truth_BYX.float()
+    pixel = F.binary_cross_entropy_with_logits(logits_BYX, truth)
+    guess = logits_BYX.sigmoid()
+    both = (guess * truth).sum((1, 2))
+    each = guess.sum((1, 2)) + truth.sum((1, 2))
+    return pixel + (1 - (2 * both + 1) / (each + 1)).mean()
+
+
+@torch.no_grad()
+def check(
+    net: ClickNet, samples: Sequence[Sample], step: int, hours: float, precision: str
+) -> ClickCheck:
+    """Let simulated users, who never miss, click until IoU .85 or `CAP` clicks."""
+    users = [sit_down(sample) for sample in samples]
+    needed = np.full(len(users), CAP)
+    ious = np.zeros((CAP, len(users)))
+    for turn in range(CAP):
+        open_ = [i for i in range(len(users)) if needed[i] == CAP or turn < 5]
+        for i in open_:
+            click = next_click(users[i].sample.target, users[i].mask)
+            users[i].prompts += [click] if click else []
+        for start in range(0, len(open_), 8):
+            some = [users[i] for i in open_[start : start + 8]]
+            _answer(some, look(net, some, precision))
+        for i in open_:
+            ious[turn, i] = users[i].iou()
+            if ious[turn, i] >= 0.85:
+                needed[i] = min(needed[i], turn + 1)
+    iou1, iou3, iou5 = (float(ious[turn].mean()) for turn in (0, 2, 4))
+    return ClickCheck(step, float(needed.mean()), iou1, iou3, iou5, hours)

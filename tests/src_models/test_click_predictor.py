@@ -1,0 +1,304 @@
+"""What a prediction guarantees, whatever the net says; and the bench that drives it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src_models.errors import InputError
+from src_models.interactive import bench_predictor
+from src_models.interactive.bench import (
+    CAP,
+    Target,
+    Trial,
+    bench,
+    iou,
+    load_predictor,
+    summary,
+)
+from src_models.interactive.fallback import WalkPredictor
+from src_models.interactive.focus import Window
+from src_models.interactive.net import ClickNet
+from src_models.interactive.predictor import (
+    ClickPredictor,
+    Manner,
+    obeyed,
+    reaches_out,
+    widened,
+)
+from src_models.interactive.prompt_maps import CHANNELS, Click, Region, Stroke, box
+from src_models.interactive.weights import ClickCard, load_click_net, save_click_net
+from src_models.progress import drain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TINY: dict[str, Any] = {"widths": (8, 16), "depth": (1, 1), "attention": 1}
+
+
+def tiny_net(seed: int = 0) -> ClickNet:
+    torch.manual_seed(seed)
+    return ClickNet(in_channels=CHANNELS, **TINY).eval()
+
+
+def tiny_predictor() -> ClickPredictor:
+    return ClickPredictor(tiny_net(), Manner(size=32, fine=48))
+
+
+IMAGES = st.sampled_from(
+    [
+        np.zeros((1, 1)),
+        np.full((12, 9), 3.5),
+        np.full((5, 7), np.nan),
+        np.arange(13, dtype=np.uint16)[None] * 5000,
+        np.arange(13.0)[:, None],
+        np.random.default_rng(0).integers(0, 255, (20, 31, 3), dtype=np.uint8),
+        np.random.default_rng(1).normal(size=(70, 40)),
+    ]
+)
+
+
+@st.composite
+def clicked(draw: st.DrawFn) -> tuple[np.ndarray, list[tuple[int, int, bool]]]:
+    image = draw(IMAGES)
+    rows, columns = image.shape[:2]
+    places = st.tuples(
+        st.integers(0, rows - 1), st.integers(0, columns - 1), st.booleans()
+    )
+    return image, draw(st.lists(places, max_size=6))
+
+
+class TestNet:
+    @pytest.mark.parametrize("shape", [(1, 1), (5, 9), (32, 32)])
+    def test_any_size(self, shape: tuple[int, int]) -> None:
+        assert tiny_net()(torch.zeros(2, CHANNELS, *shape)).shape == (2, *shape)
+
+    def test_a_click_is_felt_everywhere(self) -> None:
+        x = torch.zeros(1, CHANNELS, 64, 64)
+        before = tiny_net()(x)
+        x[0, 4, 2, 2] = 1
+        assert (tiny_net()(x) != before).all()
+
+    def test_every_parameter_learns(self) -> None:
+        net = tiny_net()
+        x = torch.rand(2, CHANNELS, 16, 16)
+        net(x).square().sum().backward()
+        assert all(p.grad is not None and p.grad.any() for p in net.parameters())
+
+
+class TestWindows:
+    def test_a_structure_cut_off_reaches_out(self) -> None:
+        mask = np.zeros((20, 20), bool)
+        mask[8:12, 5:15] = True
+        assert reaches_out(mask, Window(5, 5, 8))
+        assert not reaches_out(mask, Window(3, 3, 14))
+        assert not reaches_out(mask, Window(40, 40, 4))
+
+    def test_the_rim_of_the_image_is_no_end(self) -> None:
+        mask = np.zeros((20, 20), bool)
+        mask[:6, :6] = True
+        assert not reaches_out(mask, Window(-3, -3, 12))
+
+    def test_widened_never_beyond_the_image(self) -> None:
+        assert widened(Window(10, 10, 8), (100, 60)) == Window(6, 6, 16)
+        assert widened(Window(10, 10, 50), (100, 60)) == Window(0, -20, 100)
+
+
+class TestGuarantees:
+    @settings(max_examples=40)
+    @given(clicked(), st.sampled_from([tiny_predictor, WalkPredictor]))
+    def test_clicked_pixels_are_on_their_side(self, given_: Any, make: Any) -> None:
+        image, clicks = given_
+        predictor = make()
+        predictor.set_image(image)
+        mask = None
+        for n in range(len(clicks) + 1):
+            mask = predictor.predict(clicks[:n], mask)
+            assert mask.dtype == bool
+            assert mask.shape == image.shape[:2]
+            for y, x, positive in {c[:2]: c for c in clicks[:n]}.values():
+                assert mask[y, x] == positive
+
+    def test_far_pixels_stay_unless_the_net_is_sure(self) -> None:
+        class Unsure(ClickNet):
+            def forward(self, x_BCYX: torch.Tensor) -> torch.Tensor:
+                return torch.full(x_BCYX[:, 0].shape, 0.1)
+
+        manner = Manner(size=32, near=0.3)
+        predictor = ClickPredictor(Unsure(in_channels=CHANNELS, **TINY), manner)
+        predictor.set_image(np.random.default_rng(0).random((100, 100)))
+        before = np.zeros((100, 100), bool)
+        before[20:60, 20:60] = True
+        after = predictor.predict([(30, 30, True), (10, 65, True)], before)
+        changed = np.argwhere(after != before)
+        assert len(changed) > 50
+        assert np.hypot(*(changed - (10, 65)).T).max() < 25
+
+    def test_strokes_hold_too(self) -> None:
+        nothing = np.zeros((9, 9), bool)
+        found = obeyed(nothing, [Stroke(((1, 1), (1, 7))), Click(1, 4, positive=False)])
+        assert found[1].tolist() == [False, *[True] * 3, False, *[True] * 3, False]
+        assert not obeyed(nothing, [box(1, 1, 5, 5)]).any()
+
+    def test_what_was_given_is_not_changed(self) -> None:
+        predictor = tiny_predictor()
+        predictor.set_image(np.random.default_rng(0).random((20, 20)))
+        before = np.eye(20, dtype=bool)
+        kept = before.copy()
+        predictor.predict([(3, 9, True)], before)
+        np.testing.assert_array_equal(before, kept)
+
+    def test_no_click_keeps_the_mask(self) -> None:
+        for predictor in (tiny_predictor(), WalkPredictor()):
+            predictor.set_image(np.eye(6))
+            assert not predictor.predict([]).any()
+            before = np.eye(6, dtype=bool)
+            np.testing.assert_array_equal(predictor.predict([], before), before)
+
+    @pytest.mark.parametrize("make", [tiny_predictor, WalkPredictor])
+    def test_what_cannot_be(self, make: Any) -> None:
+        predictor = make()
+        with pytest.raises(InputError, match="set_image"):
+            predictor.predict([(0, 0, True)])
+        predictor.set_image(np.eye(6))
+        for at in ((6, 0), (-1, 2), (0, 99)):
+            with pytest.raises(InputError, match="outside"):
+                predictor.predict([(*at, True)])
+        with pytest.raises(InputError, match="previous mask"):
+            predictor.predict([(0, 0, True)], np.zeros((3, 3), bool))
+
+    def test_a_region_alone(self) -> None:
+        for predictor in (tiny_predictor(), WalkPredictor()):
+            predictor.set_image(np.random.default_rng(0).random((30, 30)))
+            assert predictor.answer([box(5, 5, 20, 20)]).shape == (30, 30)
+
+    def test_drawings_beyond_the_image_or_of_nothing(self) -> None:
+        for predictor in (tiny_predictor(), WalkPredictor()):
+            predictor.set_image(np.random.default_rng(0).random((30, 20)))
+            mask = predictor.answer([box(-9, -9, 50, 60), Stroke(((3, -7), (3, 40)))])
+            assert mask[3].all()
+            assert predictor.answer([Stroke(()), Region(())], mask).sum() == mask.sum()
+
+
+def test_a_walk_stops_at_an_edge() -> None:
+    y, x = np.ogrid[:60, :60]
+    disc = (y - 28) ** 2 + (x - 33) ** 2 < 15**2
+    image = disc + np.random.default_rng(0).normal(0, 0.05, disc.shape)
+    walk = WalkPredictor()
+    walk.set_image(image)
+    assert iou(disc, walk.predict([(28, 33, True)])) > 0.9
+
+
+class Perfect:
+    """Knows the truth."""
+
+    def __init__(self, truth: np.ndarray) -> None:
+        self.truth = truth
+
+    def set_image(self, image: np.ndarray) -> None:
+        self.image = image
+
+    def predict(self, clicks: Any, previous_mask: Any) -> np.ndarray:
+        return self.truth
+
+
+class Useless(Perfect):
+    def predict(self, clicks: Any, previous_mask: Any) -> np.ndarray:
+        assert (previous_mask is None) == (len(clicks) == 1)
+        return np.zeros_like(self.truth)
+
+
+class TestBench:
+    @pytest.fixture
+    def target(self) -> Target:
+        truth = np.zeros((12, 12), bool)
+        truth[3:9, 2:8] = True
+        return Target("set", "case", "square", truth.astype(float), truth)
+
+    def test_the_perfect_one_needs_one_click(self, target: Target) -> None:
+        one, total = drain(bench(Perfect(target.truth), [target]))
+        assert one.name == "set"
+        assert total.name == "mean of sets"
+        assert total.clicks == (1, 1)
+        assert total.failures == (0, 0)
+        assert total.ious == (1, 1, 1, 1)
+
+    def test_the_useless_one_fails(self, target: Target) -> None:
+        total = drain(bench(Useless(target.truth), [target]))[-1]
+        assert total.clicks == (CAP, CAP)
+        assert total.failures == (1, 1)
+        assert total.ious == (0, 0, 0, 0)
+
+    def test_sets_count_alike(self) -> None:
+        def trial(name: str, *ious: float) -> Trial:
+            return Trial(name, "c", "s", ious, 0.5, (0.1,) * len(ious))
+
+        trials = [trial("a", 0.86, 0.95)] * 3 + [trial("b", *[0.5] * CAP)]
+        a, b, total = summary(trials)
+        assert a.clicks == (1, 2)
+        assert b.clicks == (CAP, CAP)
+        assert total.clicks == (10.5, 11)
+        assert total.ious[0] == pytest.approx((0.86 + 0.5) / 2)
+        assert total.failures == (0.5, 0.5)
+        assert summary([]) == []
+
+    def test_an_answer_must_be_a_mask(self, target: Target) -> None:
+        with pytest.raises(InputError, match="bool mask"):
+            drain(bench(Perfect(target.truth.astype(int)), [target]))
+
+    def test_by_name(self) -> None:
+        made = load_predictor("src_models.interactive.fallback:WalkPredictor")
+        assert isinstance(made, WalkPredictor)
+        for wrong in ("nothing", "no.such.module:f", "src_models.interactive:nope"):
+            with pytest.raises(InputError, match="predictor"):
+                load_predictor(wrong)
+
+    def test_ours(self, target: Target) -> None:
+        lines = drain(bench(bench_predictor(), [target]))
+        assert lines[-1].targets == 1
+
+
+class TestWeights:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        card = ClickCard(
+            name="tiny", title="Tiny", steps=0, sets=(), versions={}, recipe={}, **TINY
+        )
+        save_click_net(tiny_net(), card, tmp_path)
+        return tmp_path
+
+    def test_there_and_back(self, folder: Path) -> None:
+        net, card = load_click_net(folder)
+        assert card.precision == "float16"
+        for a, b in zip(net.parameters(), tiny_net().parameters(), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
+        assert not net.training
+
+    def test_changed_weights_are_refused(self, folder: Path) -> None:
+        with (folder / "weights.safetensors").open("ab") as file:
+            file.write(b" ")
+        with pytest.raises(InputError, match="not those of the card"):
+            load_click_net(folder)
+
+    def test_another_nets_weights_are_refused(self, folder: Path) -> None:
+        path = folder / "card.json"
+        values = json.loads(path.read_text())
+        path.write_text(json.dumps({**values, "widths": [8, 24]}))
+        with pytest.raises(InputError, match="not the weights"):
+            load_click_net(folder)
+
+    @pytest.mark.parametrize("text", ["", "{}", '{"kind": "other"}'])
+    def test_another_card_is_refused(self, folder: Path, text: str) -> None:
+        (folder / "card.json").write_text(text)
+        with pytest.raises(InputError, match="card"):
+            load_click_net(folder)
+
+    def test_an_empty_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="no readable click net"):
+            load_click_net(tmp_path)
