@@ -127,4 +127,13 @@ COLUMNS: tuple[Column, ...] = (
         "high",
     ),
     Column("precision", "Precision", "share", "TP / (TP + FP)", _OVERLAP, "high"),
+    Column(
+        "boundary_iou",
+        "Boundary IoU",
+        "tolerance",
+        "IoU of the two rims: each mask's voxels within the tolerance of its own surface "
+        "voxels (Cheng 2021)",
+        _OVERLAP,
+        "high",
+    ),
 )

@@ -13,11 +13,14 @@ BMC Medical Imaging 15, 29. https://doi.org/10.1186/s12880-015-0068-x
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from src_models.metrics.checks import Mask, checked_masks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Case = Literal["both present", "both empty", "prediction empty", "reference empty"]
 
@@ -71,6 +74,13 @@ def counts(prediction: Mask, reference: Mask) -> Counts:
     fp = int(np.count_nonzero(prediction)) - tp
     fn = int(np.count_nonzero(reference)) - tp
     return Counts(tp, fp, fn, prediction.size - tp - fp - fn)
+
+
+def summed(parts: Iterable[Counts], whole: int) -> Counts:
+    """Counts of several parts as one, e.g. of frames; the rest of `whole` is `tn`."""
+    parts = tuple(parts)
+    tp, fp, fn = (sum(getattr(one, key) for one in parts) for key in ("tp", "fp", "fn"))
+    return Counts(tp, fp, fn, whole - tp - fp - fn)
 
 
 def dice(c: Counts) -> float:

@@ -28,7 +28,7 @@ class LabelScore:
         The label's value in the arrays (≥ 1) and its name.
     case : str
         Which of the two is empty: a number of an empty label is a rule, not a measure.
-    dice, iou, sensitivity, specificity, precision, nsd : float
+    dice, iou, sensitivity, specificity, precision, nsd, boundary_iou : float
         In [0, 1].
     hd95, assd : float
         ≥ 0, in the report's unit.
@@ -52,6 +52,7 @@ class LabelScore:
     volume_prediction: float
     volume_reference: float
     volume_difference: float
+    boundary_iou: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class Report:
     volume_unit : str
         "ml" for 3D and "mm²" for 2D grids in mm, "px" for grids without a size.
     tolerance : float
-        Of the NSD, in `unit`.
+        Of the NSD and the boundary IoU, in `unit`.
     prediction, reference : str
         What was compared: names for a header.
     definitions : dict

@@ -16,15 +16,10 @@ from typing import TYPE_CHECKING
 
 from src_models.errors import InputError
 from src_models.metrics import overlap
-from src_models.metrics.boxes import label_boxes, union
-from src_models.metrics.checks import (
-    Labels,
-    checked_pair,
-    checked_spacing,
-    checked_tolerance,
-)
+from src_models.metrics.boundary import boundary_counts
+from src_models.metrics.checks import checked_tolerance
 from src_models.metrics.columns import VOLUME_UNITS, Unit
-from src_models.metrics.overlap import Counts
+from src_models.metrics.pair import Pair
 from src_models.metrics.report import LabelScore, Report
 from src_models.metrics.surface import (
     SurfaceDistances,
@@ -38,11 +33,12 @@ from src_models.metrics.surface import (
 from src_models.progress import Progress, drain
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     import numpy.typing as npt
 
     from src_models.metrics.boxes import Box
+    from src_models.metrics.overlap import Counts
 
 
 def score(
@@ -67,7 +63,7 @@ def score(
     unit : {"mm", "px"}
         "px" for grids without a size.
     tolerance : float
-        Of the NSD, in `unit`, above zero.
+        Of the NSD and the boundary IoU, in `unit`, above zero.
     labels : mapping, optional
         Value → name; scored even where both arrays lack them. Others are "label 5".
     has_time : bool
@@ -80,10 +76,11 @@ def score(
     InputError
         At the first step, if anything of this does not hold.
     """
-    pair = _Pair.checked(prediction, reference, spacing, has_time)
+    pair = Pair.checked(prediction, reference, spacing, has_time)
     volume_unit, size = VOLUME_UNITS[unit, len(pair.spacing)]
     tolerance = checked_tolerance(tolerance)
-    rows = yield from _rows(pair, labels or {}, tolerance, pair.voxel / size)
+    voxel = math.prod(pair.spacing) / pair.frames  # volumes are means of the frames
+    rows = yield from _rows(pair, labels or {}, tolerance, voxel / size)
     return Report(
         rows=rows,
         spacing=pair.spacing,
@@ -121,70 +118,33 @@ def score_all(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pair:
-    """Two label arrays over one grid, with or without time before it."""
+class _Measured:
+    """Of one label: voxels, voxels of the rims, distances."""
 
-    prediction: Labels
-    reference: Labels
-    spacing: tuple[float, ...]
+    counts: Counts
+    rims: Counts
+    distances: SurfaceDistances
 
-    @classmethod
-    def checked(
-        cls,
-        prediction: npt.ArrayLike,
-        reference: npt.ArrayLike,
-        spacing: Sequence[float],
-        has_time: bool,
-    ) -> _Pair:
-        pair = checked_pair(prediction, reference, has_time=has_time)
-        return cls(*pair, checked_spacing(spacing, pair[0].ndim - has_time))
 
-    @property
-    def grid(self) -> tuple[int, ...]:
-        """Shape of the space."""
-        return self.prediction.shape[-len(self.spacing) :]
-
-    @property
-    def voxel(self) -> float:
-        """What one voxel adds to the volume, averaged over the frames."""
-        return math.prod(self.spacing) * math.prod(self.grid) / self.prediction.size
-
-    def boxes(self) -> dict[int, Box]:
-        """Label value → box that holds it in both arrays."""
-        mine, theirs = label_boxes(self.prediction), label_boxes(self.reference)
-        shared = {
-            value: union(mine[value], theirs[value]) for value in mine & theirs.keys()
-        }
-        return mine | theirs | shared
-
-    def measure(self, value: int, box: Box | None) -> tuple[Counts, SurfaceDistances]:
-        """Counts and distances of one label, which lies in `box` or is nowhere."""
-        tp = fp = fn = 0
-        parts = []
-        for frame in self._frames(box):
-            mine, theirs = (
-                self.prediction[frame] == value,
-                self.reference[frame] == value,
-            )
-            found = overlap.counts(mine, theirs)
-            tp, fp, fn = tp + found.tp, fp + found.fp, fn + found.fn
-            parts.append(surface_distances(mine, theirs, self.spacing, grid=self.grid))
-        counts = Counts(tp, fp, fn, self.prediction.size - tp - fp - fn)
-        return counts, pooled(parts, image_diagonal(self.grid, self.spacing))
-
-    def _frames(self, box: Box | None) -> Iterator[tuple[int | slice, ...]]:
-        """The box itself, or with time before it the box of each frame."""
-        if box is None:
-            return
-        if len(box) == len(self.spacing):
-            yield box
-            return
-        for frame in range(box[0].start, box[0].stop):
-            yield (frame, *box[1:])
+def _measure(pair: Pair, value: int, box: Box | None, tolerance: float) -> _Measured:
+    """One label, which lies in `box` or is nowhere."""
+    masks, rims, parts = [], [], []
+    for _, frame in pair.in_frames(box):
+        mine, theirs = pair.prediction[frame] == value, pair.reference[frame] == value
+        masks.append(overlap.counts(mine, theirs))
+        rims.append(boundary_counts(mine, theirs, pair.spacing, tolerance))
+        parts.append(surface_distances(mine, theirs, pair.spacing, grid=pair.grid))
+    whole = pair.prediction.size
+    diagonal = image_diagonal(pair.grid, pair.spacing)
+    return _Measured(
+        overlap.summed(masks, whole),
+        overlap.summed(rims, whole),
+        pooled(parts, diagonal),
+    )
 
 
 def _rows(
-    pair: _Pair, table: Mapping[int, str], tolerance: float, per_voxel: float
+    pair: Pair, table: Mapping[int, str], tolerance: float, per_voxel: float
 ) -> Generator[Progress, None, tuple[LabelScore, ...]]:
     if table and min(table) < 0:
         raise InputError(
@@ -196,8 +156,8 @@ def _rows(
     rows = []
     for done, value in enumerate(values, 1):
         name = table.get(value, f"label {value}")
-        counts, distances = pair.measure(value, boxes.get(value))
-        rows.append(_row(value, name, counts, distances, tolerance, per_voxel))
+        measured = _measure(pair, value, boxes.get(value), tolerance)
+        rows.append(_row(value, name, measured, tolerance, per_voxel))
         yield Progress(done, len(values), name)
     return tuple(rows)
 
@@ -205,11 +165,11 @@ def _rows(
 def _row(
     value: int,
     name: str,
-    counts: Counts,
-    distances: SurfaceDistances,
+    measured: _Measured,
     tolerance: float,
     per_voxel: float,
 ) -> LabelScore:
+    counts, distances = measured.counts, measured.distances
     return LabelScore(
         value=value,
         name=name,
@@ -225,4 +185,5 @@ def _row(
         volume_prediction=counts.predicted * per_voxel,
         volume_reference=counts.referenced * per_voxel,
         volume_difference=(counts.predicted - counts.referenced) * per_voxel,
+        boundary_iou=overlap.iou(measured.rims),
     )

@@ -49,7 +49,7 @@ _DENSE_SHARE = 1 / 16
 _DENSE_COUNT = 100_000
 
 # A voxel exactly at the tolerance is within it, whatever rounding made of its distance.
-_ROUNDING = 1e-5
+ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +111,7 @@ def surface_distances(
     box = foreground_box(prediction | reference)
     if box is None:
         return SurfaceDistances(np.empty(0), np.empty(0), diagonal)
-    mine, theirs = _surface(prediction[box]), _surface(reference[box])
+    mine, theirs = surface_voxels(prediction[box]), surface_voxels(reference[box])
     return SurfaceDistances(
         _distances(mine, theirs, spacing), _distances(theirs, mine, spacing), diagonal
     )
@@ -173,12 +173,12 @@ def nsd(d: SurfaceDistances, tolerance: float) -> float:
     InputError
         Unless the tolerance is above zero; it is in the spacing's unit.
     """
-    limit = checked_tolerance(tolerance) * (1 + _ROUNDING)
+    limit = checked_tolerance(tolerance) * (1 + ROUNDING)
     both = np.concatenate((d.to_reference, d.to_prediction))
     return float(np.mean(both <= limit)) if both.size else 1.0
 
 
-def _surface(mask: Mask) -> Mask:
+def surface_voxels(mask: Mask) -> Mask:
     """The mask's voxels with a face to its outside; beyond the array is outside."""
     inner = mask.copy()
     for axis in range(mask.ndim):

@@ -57,6 +57,7 @@ def test_rows_by_hand() -> None:
         volume_prediction=pytest.approx(0.048),  # 8 voxels of 6 mm³
         volume_reference=pytest.approx(0.036),
         volume_difference=pytest.approx(0.012),
+        boundary_iou=6 / 8,  # all their voxels are rim
     )
     assert [row.case for row in (two, three, four)] == [
         "prediction empty",
