@@ -35,10 +35,10 @@ class SegmentDock(Dock):
 
 
 class CompareDock(Dock):
-    """The Compare panel by itself."""
+    """The Compare panel and its errors by themselves."""
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__(session_of(napari_viewer), ("Compare",))
+        super().__init__(session_of(napari_viewer), ("Compare", "Errors"))
 
 
 class ModelsDock(Dock):
@@ -60,6 +60,7 @@ def _new_session(viewer: Any) -> Session:
     shelf, runner = NapariShelf(viewer), ThreadRunner()
     session = Session(LocalEngine(), shelf, ScanLibrary(), runner, thread="main")
     shelf.on_change(session.layers_changed)
+    shelf.on_key("W", session.reviewing.next_worst)
     session.changed.connect(_notify)
     viewer.window._qt_window.destroyed.connect(lambda: runner.close())
     return session

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.scan import Scan
-    from src_models.metrics import Report
     from src_models.progress import Progress
 
 
@@ -94,9 +94,27 @@ class Engine(Protocol):
         self, scan: Scan, wish: Wish
     ) -> Generator[Progress, None, Segmentation]: ...
 
-    def score(
+    def review(
         self, prediction: LabelMap, reference: LabelMap, tolerance: float
-    ) -> Generator[Progress, None, Report]: ...
+    ) -> Generator[Progress, None, Review]:
+        """Scores of the whole and slice by slice; raises InputError."""
+        ...
+
+    def error_maps(
+        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+    ) -> Generator[Progress, None, ErrorMaps]: ...
+
+    def report(
+        self,
+        prediction: LabelMap,
+        reference: LabelMap,
+        scan: Scan | None,
+        tolerance: float,
+        model: str,
+        path: Path,
+    ) -> Generator[Progress, None, Path]:
+        """Write a page with pictures, CSV and JSON beside it; "" is no known model."""
+        ...
 
 
 class Library(Protocol):
@@ -134,4 +152,15 @@ class Shelf(Protocol):
 
     def show(self, labels: LabelMap, beside: str) -> LayerRef:
         """Add a new Labels layer, placed as the layer `beside` if that is still open."""
+        ...
+
+    def go_to(self, key: str, index: tuple[int, ...]) -> None:
+        """Move the view to a voxel of a layer; raises InputError if that is gone."""
+        ...
+
+    def show_errors(self, maps: ErrorMaps, beside: str) -> None:
+        """Show where a prediction is wrong, in place of what was shown before.
+
+        These layers are for looking at: `images` and `label_layers` leave them out.
+        """
         ...

@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_segreview.core.jobs import Job
 from napari_segreview.core.protocols import Segmentation, Wish
+from napari_segreview.core.reviewing import Reviewing
 from napari_segreview.core.state import JobKind, Running, State, view
 from src_models.errors import InputError
 from src_models.progress import Progress
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
     from napari_segreview.core.scan import Scan
-    from src_models.metrics import Report
 
 Submit = Callable[[Job[Any]], None]
 log = logging.getLogger(__name__)
@@ -68,6 +68,15 @@ class Session:
             samples=tuple(library.samples().items()),
             devices=devices,
             device=devices[0].key,
+        )
+        self.reviewing = Reviewing(
+            engine,
+            shelf,
+            state=lambda: self._state,
+            become=self._become,
+            start=self._start,
+            settle=self._settle,
+            say=self._say,
         )
         self.layers_changed()
 
@@ -202,6 +211,7 @@ class Session:
 
         def then(answer: Segmentation) -> None:
             ref = self._shelf.show(answer.labels, key)
+            self.reviewing.made(ref.key, wish.model)
             self._settle(said=answer.said)
             self._take_as_prediction(ref)
 
@@ -211,31 +221,7 @@ class Session:
 
     def compare(self) -> None:
         """Score the prediction against the reference."""
-        state = self._state
-        if not view(state).may_compare:
-            return
-        try:
-            prediction = self._shelf.label_map(state.prediction)
-            reference = self._shelf.label_map(state.reference)
-        except InputError as error:
-            self._say(fault=str(error))
-            return
-        pair = (state.prediction, state.reference, state.tolerance)
-
-        def then(report: Report) -> None:
-            now = self._state
-            if (now.prediction, now.reference, now.tolerance) != pair:
-                self._settle(said="The choice changed meanwhile: press Compare again.")
-                return
-            self._settle(said=f"Compared {prediction.name} with {reference.name}.")
-            self._become(replace(self._state, report=report))
-
-        self._start(
-            "compare",
-            prediction.name,
-            self._engine.score(prediction, reference, state.tolerance),
-            then,
-        )
+        self.reviewing.compare()
 
     def save_report(self, path: Path) -> None:
         """Write the scores on show as CSV."""

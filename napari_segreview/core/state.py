@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from napari_segreview.core.error_table import Order
     from napari_segreview.core.protocols import Device, LayerRef, Offer
     from napari_segreview.core.scan import Scan
-    from src_models.metrics import Report
+    from src_models.metrics import Report, SliceScores
 
-JobKind = Literal["open", "segment", "compare"]
-DOING = {"open": "Opening", "segment": "Segmenting", "compare": "Comparing"}
+JobKind = Literal["open", "segment", "compare", "errors", "report"]
+DOING = {
+    "open": "Opening",
+    "segment": "Segmenting",
+    "compare": "Comparing",
+    "errors": "Looking for the errors of",
+    "report": "Writing the report of",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,9 @@ class State:
     reference: str = ""
     tolerance: float = 2.0
     report: Report | None = None
+    slices: SliceScores | None = None  # of the report; counts only while that is there
+    worst_by: Order = "volume"
+    spot: int = -1  # the row of the errors that was visited last
     running: Running | None = None
     said: str = ""
     fault: str = ""

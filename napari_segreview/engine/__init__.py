@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_segreview.engine.device import devices
-from napari_segreview.engine.evaluate import compare
+from napari_segreview.engine.evaluate import error_maps, review
 from napari_segreview.engine.models import install
 from napari_segreview.engine.offers import offers
 from napari_segreview.engine.predict import segment
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Device, Offer, Segmentation, Wish
+    from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.scan import Scan
-    from src_models.metrics import Report
     from src_models.progress import Progress
 
 
@@ -38,7 +38,27 @@ class LocalEngine:
     ) -> Generator[Progress, None, Segmentation]:
         return segment(scan, wish)
 
-    def score(
+    def review(
         self, prediction: LabelMap, reference: LabelMap, tolerance: float
-    ) -> Generator[Progress, None, Report]:
-        return compare(prediction, reference, tolerance)
+    ) -> Generator[Progress, None, Review]:
+        return review(prediction, reference, tolerance)
+
+    def error_maps(
+        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+    ) -> Generator[Progress, None, ErrorMaps]:
+        return error_maps(prediction, reference, tolerance)
+
+    def report(
+        self,
+        prediction: LabelMap,
+        reference: LabelMap,
+        scan: Scan | None,
+        tolerance: float,
+        model: str,
+        path: Path,
+    ) -> Generator[Progress, None, Path]:
+        from napari_segreview.engine.case_report import write_case
+
+        return write_case(
+            prediction, reference, scan, path, tolerance=tolerance, model=model
+        )

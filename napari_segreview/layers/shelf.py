@@ -15,6 +15,7 @@ from napari_segreview.layers.conversion import (
     to_label_map,
     to_scan,
 )
+from napari_segreview.layers.errors import error_layers, go_to, is_shown_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.review import ErrorMaps
 
 
 class NapariShelf:
@@ -59,6 +61,20 @@ class NapariShelf:
         self._viewer.add_layer(layer)
         return _ref(layer)
 
+    def go_to(self, key: str, index: tuple[int, ...]) -> None:
+        go_to(self._viewer, self._get(key, Labels), index)
+
+    def show_errors(self, maps: ErrorMaps, beside: str) -> None:
+        fresh = error_layers(maps, self._find(beside))
+        for layer in [one for one in self._viewer.layers if is_shown_only(one)]:
+            self._viewer.layers.remove(layer)
+        for layer in fresh:
+            self._viewer.add_layer(layer)
+
+    def on_key(self, key: str, then: Callable[[], None]) -> None:
+        """Call `then` when the key is pressed over the image."""
+        self._viewer.bind_key(key, lambda _: then(), overwrite=True)
+
     def on_change(self, then: Callable[[], None]) -> None:
         """Call `then` whenever layers come, go or are renamed."""
         events = self._viewer.layers.events
@@ -70,7 +86,9 @@ class NapariShelf:
 
     def _refs(self, kind: type[Layer]) -> tuple[LayerRef, ...]:
         return tuple(
-            _ref(layer) for layer in self._viewer.layers if isinstance(layer, kind)
+            _ref(layer)
+            for layer in self._viewer.layers
+            if isinstance(layer, kind) and not is_shown_only(layer)
         )
 
     def _find(self, key: str) -> Layer | None:

@@ -51,9 +51,12 @@ class ComparePanel(Panel):
         self.tolerance.valueChanged.connect(session.choose_tolerance)
         self.run = QPushButton("C&ompare")
         self.run.clicked.connect(session.compare)
-        self.save = QPushButton("Save as CSV…")
+        self.save = QPushButton("CSV…")
         self.save.setToolTip("The table, for a spreadsheet")
         self.save.clicked.connect(self._ask_csv)
+        self.page = QPushButton("Report…")
+        self.page.setToolTip("A page with pictures of the worst slices, for a browser")
+        self.page.clicked.connect(self._ask_page)
         self.hint = wrapped_label("hint")
         self.table = table_widget()
 
@@ -65,6 +68,7 @@ class ComparePanel(Panel):
         layout.addLayout(rows)
         buttons = QHBoxLayout()
         buttons.addWidget(self.run, stretch=2)
+        buttons.addWidget(self.page, stretch=1)
         buttons.addWidget(self.save, stretch=1)
         layout.addLayout(buttons)
         layout.addWidget(self.hint)
@@ -85,6 +89,7 @@ class ComparePanel(Panel):
             shown.why_not_compare or "Dice, surface distances and volumes of each label"
         )
         say(self.hint, "" if shown.may_compare or shown.busy else shown.why_not_compare)
+        self.page.setEnabled(shown.may_compare and state.report is not None)
         self.save.setEnabled(state.report is not None)
         self.table.setVisible(state.report is not None)
         if state.report is not self._drawn:
@@ -108,3 +113,10 @@ class ComparePanel(Panel):
         )
         if name:
             self.session.save_report(Path(name))
+
+    def _ask_page(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Write a report", "report.html", "Web page (*.html)"
+        )
+        if name:
+            self.session.reviewing.write_report(Path(name))

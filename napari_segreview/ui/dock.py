@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 from napari_segreview.core.settings import SettingsFile
 from napari_segreview.ui.compare_panel import ComparePanel
+from napari_segreview.ui.error_panel import ErrorPanel
 from napari_segreview.ui.form import column, section
 from napari_segreview.ui.job_bar import JobBar
 from napari_segreview.ui.models_panel import ModelsPanel
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PANELS: dict[str, Callable[[Session], QWidget]] = {
     "Segment": SegmentPanel,
     "Compare": ComparePanel,
+    "Errors": ErrorPanel,
 }
 ALONE: dict[str, Callable[[Session], QWidget]] = {"Models": ModelsPanel}
 WIDTH = 380

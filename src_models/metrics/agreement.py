@@ -114,7 +114,9 @@ def _differences(
             "two series of the same cases are wanted, at least one case, got "
             f"{len(first)} and {len(second)}"
         )
-    apart = np.asarray(first, float) - np.asarray(second, float)
+    apart: npt.NDArray[np.float64] = np.asarray(first, float) - np.asarray(
+        second, float
+    )
     if not np.isfinite(apart).all():
         raise InputError("two series of finite numbers are wanted, got one that is not")
     return apart

@@ -81,7 +81,8 @@ class SliceScores:
     def dice(self) -> Floats:
         """2 TP / (predicted + referenced), (L, T, N). Both empty: 1. One empty: 0."""
         whole = self.predicted + self.referenced
-        return np.where(whole > 0, 2 * self.tp / np.maximum(whole, 1), 1.0)
+        found: Floats = np.where(whole > 0, 2 * self.tp / np.maximum(whole, 1), 1.0)
+        return found
 
     @property
     def false_volume(self) -> Floats:
@@ -142,12 +143,20 @@ def slice_scores(
             own, far, spot = _largest(at, distance, axis)
             farthest[row, frame, own], spots[row, frame, own] = far, spot
         yield Progress(row + 1, len(boxes), (labels or {}).get(value, f"label {value}"))
-    names = tuple((labels or {}).get(value, f"label {value}") for value in boxes)
-    voxel = math.prod(pair.spacing) / size
     return SliceScores(
-        tuple(boxes), names, axis, has_time, *counts, farthest, spots, voxel, unit,
-        volume_unit,
-    )  # fmt: skip
+        values=tuple(boxes),
+        names=tuple((labels or {}).get(value, f"label {value}") for value in boxes),
+        axis=axis,
+        has_time=has_time,
+        tp=counts[0],
+        predicted=counts[1],
+        referenced=counts[2],
+        farthest=farthest,
+        spots=spots,
+        voxel=math.prod(pair.spacing) / size,
+        unit=unit,
+        volume_unit=volume_unit,
+    )
 
 
 def slice_scores_all(

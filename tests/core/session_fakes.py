@@ -16,10 +16,11 @@ from napari_segreview.core.protocols import (
     Segmentation,
     Wish,
 )
+from napari_segreview.core.review import ErrorMaps, Review
 from napari_segreview.core.scan import Scan
 from napari_segreview.core.session import Session
 from src_models.errors import InputError
-from src_models.metrics import score
+from src_models.metrics import score, slice_scores_all
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.jobs import Job
-    from src_models.metrics import Report
 
 GRID = Grid.from_spacing((6, 7), (1.0, 1.0))
 
@@ -51,6 +51,8 @@ class FakeShelf:
     names: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)  # key → why
     beside: list[str] = field(default_factory=list)
+    visited: list[tuple[int, ...]] = field(default_factory=list)
+    shown: list[tuple[str, str]] = field(default_factory=list)
     tell: Callable[[], None] = lambda: None
 
     def images(self) -> tuple[LayerRef, ...]:
@@ -91,6 +93,13 @@ class FakeShelf:
         self.beside.append(beside)
         return self.add(labels)
 
+    def go_to(self, key: str, index: tuple[int, ...]) -> None:
+        self._get(key)
+        self.visited.append(index)
+
+    def show_errors(self, maps: ErrorMaps, beside: str) -> None:
+        self.shown.append((maps.title, beside))
+
     def close(self, key: str) -> None:
         del self.layers[key]
         self.tell()
@@ -107,6 +116,7 @@ class FakeEngine:
     fault: Exception | None = None
     wishes: list[Wish] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
+    pages: list[tuple[str, str, str]] = field(default_factory=list)
     closed: int = 0
 
     def offers(self, scan: Scan | None) -> tuple[Offer, ...]:
@@ -149,18 +159,37 @@ class FakeEngine:
         finally:
             self.closed += 1
 
-    def score(
+    def review(
         self, prediction: LabelMap, reference: LabelMap, tolerance: float
-    ) -> Generator[Progress, None, Report]:
-        return (
-            yield from score(
-                prediction.data,
-                reference.data,
-                spacing=prediction.grid.spacing,
-                tolerance=tolerance,
-                names=(prediction.name, reference.name),
-            )
+    ) -> Generator[Progress, None, Review]:
+        pair, spacing = (prediction.data, reference.data), prediction.grid.spacing
+        names = (prediction.name, reference.name)
+        report = yield from score(
+            *pair, spacing=spacing, tolerance=tolerance, names=names
         )
+        return Review(report, slice_scores_all(*pair, spacing=spacing, axis=0))
+
+    def error_maps(
+        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+    ) -> Generator[Progress, None, ErrorMaps]:
+        yield Progress(1, 1, "maps")
+        surface = np.zeros(prediction.data.shape, np.float32)
+        return ErrorMaps(prediction, reference, surface, 2 * tolerance)
+
+    def report(
+        self,
+        prediction: LabelMap,
+        reference: LabelMap,
+        scan: Scan | None,
+        tolerance: float,
+        model: str,
+        path: Path,
+    ) -> Generator[Progress, None, Path]:
+        yield Progress(1, 1, "page")
+        if self.fault is not None:
+            raise self.fault
+        self.pages.append((prediction.name, scan.name if scan else "", model))
+        return path
 
 
 class FakeLibrary:

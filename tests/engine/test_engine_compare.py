@@ -32,7 +32,8 @@ def compared(guess: LabelMap, truth: LabelMap, tolerance: float = 2.0) -> Report
 
 
 def test_by_hand() -> None:
-    report = drain(LocalEngine().score(labels("guess"), labels("truth", first=3), 1.5))
+    pair = labels("guess"), labels("truth", first=3)
+    report = drain(LocalEngine().review(*pair, 1.5)).report
     assert (report.prediction, report.reference) == ("guess", "truth")
     assert (report.unit, report.tolerance, report.spacing) == ("mm", 1.5, (2, 1, 1))
     row = report.rows[0]

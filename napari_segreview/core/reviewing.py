@@ -1,0 +1,167 @@
+"""The window's verbs for looking at errors. They raise nothing: they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from napari_segreview.core.error_table import ErrorSpot, Order, where, worst
+from napari_segreview.core.state import view
+from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.protocols import Engine, Shelf
+    from napari_segreview.core.review import ErrorMaps, Review
+    from napari_segreview.core.state import JobKind, State
+    from src_models.progress import Progress
+
+
+class Start(Protocol):
+    """Begins long work; what it returns is taken by `then`."""
+
+    def __call__(
+        self,
+        kind: JobKind,
+        what: str,
+        steps: Generator[Progress, None, Any],
+        then: Callable[[Any], None],
+        /,
+    ) -> None: ...
+
+
+class Tell(Protocol):
+    """Says what was done, or what went wrong."""
+
+    def __call__(self, *, said: str = "", fault: str = "") -> None: ...
+
+
+class Reviewing:
+    """Compare, visit the worst slices, show the errors, write the report.
+
+    Parameters
+    ----------
+    engine, shelf : Engine, Shelf
+    state, become, start, settle, say : callable
+        The session's: its state, a new state, long work, its end, a line for the user.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        shelf: Shelf,
+        *,
+        state: Callable[[], State],
+        become: Callable[[State], None],
+        start: Start,
+        settle: Tell,
+        say: Tell,
+    ) -> None:
+        self._engine, self._shelf = engine, shelf
+        self._state, self._become = state, become
+        self._start, self._settle, self._say = start, settle, say
+        self._models: dict[str, str] = {}  # layer → the model that made it
+
+    def made(self, key: str, model: str) -> None:
+        """Remember which model a layer came from, for the report."""
+        self._models[key] = model
+
+    def compare(self) -> None:
+        """Score the prediction against the reference, of the whole and slice by slice."""
+        state, pair = self._state(), self._pair()
+        if pair is None:
+            return
+        prediction, reference = pair
+
+        def then(found: Review) -> None:
+            if _choice(self._state()) != _choice(state):
+                self._settle(said="The choice changed meanwhile: press Compare again.")
+                return
+            said = f"Compared {prediction.name} with {reference.name}. {found.note}"
+            self._settle(said=said.strip())
+            self._become(
+                replace(
+                    self._state(), report=found.report, slices=found.slices, spot=-1
+                )
+            )
+
+        steps = self._engine.review(prediction, reference, state.tolerance)
+        self._start("compare", prediction.name, steps, then)
+
+    def choose_order(self, order: Order) -> None:
+        """What makes a slice the worst."""
+        self._become(replace(self._state(), worst_by=order, spot=-1))
+
+    def visit(self, at: int) -> None:
+        """Move the view to a row of the errors, counted from the worst."""
+        state, spots = self._state(), self.spots()
+        if not 0 <= at < len(spots) or state.slices is None:
+            return
+        spot = spots[at]
+        try:
+            self._shelf.go_to(state.prediction, spot.index)
+        except InputError as error:
+            self._say(fault=str(error))
+            return
+        self._become(replace(state, spot=at))
+        place = where(spot, state.slices)
+        self._say(said=f"{at + 1} of {len(spots)}: {spot.name} {place}".rstrip())
+
+    def next_worst(self) -> None:
+        """Move the view to the next row; after the last comes the first."""
+        if count := len(self.spots()):
+            self.visit((self._state().spot + 1) % count)
+
+    def spots(self) -> tuple[ErrorSpot, ...]:
+        """The errors on show, the worst first; none without a comparison."""
+        state = self._state()
+        if state.report is None or state.slices is None:
+            return ()
+        return worst(state.slices, state.worst_by)
+
+    def show_errors(self) -> None:
+        """Layers of what is false, what is missed, and of surface distances."""
+        state, pair = self._state(), self._pair()
+        if pair is None:
+            return
+
+        def then(maps: ErrorMaps) -> None:
+            self._shelf.show_errors(maps, state.prediction)
+            self._settle(said=f"Showing the errors of {pair[0].name}.")
+
+        steps = self._engine.error_maps(*pair, state.tolerance)
+        self._start("errors", pair[0].name, steps, then)
+
+    def write_report(self, path: Path) -> None:
+        """One HTML page with pictures, and the scores beside it as CSV and JSON."""
+        state, pair = self._state(), self._pair()
+        if pair is None:
+            return
+
+        def then(written: Path) -> None:
+            self._settle(said=f"Wrote the report to {written}.")
+
+        model = self._models.get(state.prediction, "")
+        steps = self._engine.report(*pair, state.scan, state.tolerance, model, path)
+        self._start("report", pair[0].name, steps, then)
+
+    def _pair(self) -> tuple[LabelMap, LabelMap] | None:
+        """The layers to compare, as they are now; None, and said why, if they cannot."""
+        state = self._state()
+        if not view(state).may_compare:
+            return None
+        try:
+            return (
+                self._shelf.label_map(state.prediction),
+                self._shelf.label_map(state.reference),
+            )
+        except InputError as error:
+            self._say(fault=str(error))
+            return None
+
+
+def _choice(state: State) -> tuple[str, str, float]:
+    return state.prediction, state.reference, state.tolerance

@@ -1,0 +1,61 @@
+"""Layers that show where a prediction is wrong, and the way there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import Colormap
+
+from napari_segreview.layers.conversion import TRANSFORM, labels_layer
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from napari_segreview.core.review import ErrorMaps
+
+SHOWN = "segreview-shown"  # in the metadata of layers that are only for looking at
+
+# Too little, right, too much; the ends are apart for most colour-blind readers.
+DIVERGING = Colormap(
+    [[0.0, 0.45, 0.70], [1.0, 1.0, 1.0], [0.84, 0.37, 0.0]],
+    name="too little to too much",
+)
+
+
+def error_layers(maps: ErrorMaps, beside: Layer | None) -> list[Layer]:
+    """False and missed voxels, and the surface distances in colours."""
+    false, missed = (labels_layer(one, beside) for one in (maps.false, maps.missed))
+    place = {key: getattr(false, key) for key in TRANSFORM}
+    surface = Image(
+        maps.surface,
+        name=maps.title,
+        colormap=DIVERGING,
+        contrast_limits=(-maps.limit, maps.limit),
+        interpolation2d="nearest",
+        blending="translucent",
+        **place,
+    )
+    layers: list[Layer] = [false, missed, surface]
+    for layer in layers:
+        layer.metadata[SHOWN] = True
+    for layer in (false, missed):
+        layer.editable = False
+    return layers
+
+
+def is_shown_only(layer: Layer) -> bool:
+    """Whether the layer is there to be looked at, and no scan or labels of the user's."""
+    return isinstance(layer, (Image, Labels)) and bool(layer.metadata.get(SHOWN))
+
+
+def go_to(viewer: ViewerModel, layer: Layer, index: tuple[int, ...]) -> None:
+    """Sliders and the middle of the view to a voxel of the layer; the zoom stays."""
+    lead = viewer.dims.ndim - layer.ndim
+    world = np.concatenate([viewer.dims.point[:lead], layer.data_to_world(index)])
+    for axis in viewer.dims.not_displayed:
+        viewer.dims.set_point(axis, world[axis])
+    shown = [float(world[axis]) for axis in viewer.dims.displayed]
+    viewer.camera.center = (0.0, *shown) if len(shown) == 2 else tuple(shown)
