@@ -164,6 +164,24 @@ def score(
 
 
 @app.command()
+def report(
+    image: Annotated[Path, typer.Argument(help="What the labels were drawn on.")],
+    prediction: Annotated[Path, typer.Argument(help="Labels to judge.")],
+    reference: Annotated[Path, typer.Argument(help="Labels to trust.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")],
+    tolerance: Annotated[float, typer.Option(help="For the NSD; mm (or px).")] = 2.0,
+    model: Annotated[str, typer.Option(help="The model that made them.")] = "",
+    names: Annotated[bool, typer.Option(help="Tell file names too.")] = False,
+) -> None:
+    """Write a page with scores and pictures of the worst slices; CSV and JSON beside."""
+    from napari_segreview import _cli_review
+
+    files = (image, prediction, reference, output)
+    options: Any = {"tolerance": tolerance, "model": model, "with_names": names}
+    _say(f"Wrote {_follow(_cli_review.report(*files, **options))}")
+
+
+@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe, e.g. recipes/NAME.toml.")],
     data: Annotated[

@@ -21,7 +21,6 @@ from src_models.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    import numpy as np
     import numpy.typing as npt
 
 TOO_MUCH: RGB = (0.84, 0.37, 0.00)  # as the ends of the colours of surface distances
@@ -136,7 +135,7 @@ def check_grids(*maps: LabelMap) -> None:
 
 def _one_colour(
     beside: LabelMap,
-    data: npt.NDArray[np.unsignedinteger[Any]],
+    data: npt.NDArray[Any],
     name: str,
     names: Iterable[tuple[int, str]],
     colour: RGB,

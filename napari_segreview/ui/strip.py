@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QRectF, QSize, Qt, Signal
+from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qtpy.QtGui import QMouseEvent, QPaintEvent
 
 HEIGHT = 48
@@ -17,12 +19,11 @@ LEAST = 1.5  # pixels: a bar of height 0 is there to be seen, unlike no bar
 
 
 class Strip(QWidget):
-    """Draws values in 0..1, None as a gap; tells the place that was clicked."""
+    """Draws values in 0..1, None as a gap; calls `chosen` with the place clicked."""
 
-    chosen = Signal(int)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, chosen: Callable[[int], None]) -> None:
+        super().__init__()
+        self._chosen = chosen
         self._values: tuple[float | None, ...] = ()
         self._at = -1
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -57,7 +58,7 @@ class Strip(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         if event is not None and self._values:
-            self.chosen.emit(self._place(event))
+            self._chosen(self._place(event))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         if event is None or not self._values:

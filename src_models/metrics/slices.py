@@ -81,14 +81,15 @@ class SliceScores:
     def dice(self) -> Floats:
         """2 TP / (predicted + referenced), (L, T, N). Both empty: 1. One empty: 0."""
         whole = self.predicted + self.referenced
-        found: Floats = np.where(whole > 0, 2 * self.tp / np.maximum(whole, 1), 1.0)
+        found = np.ones(whole.shape)
+        np.divide(2 * self.tp, whole, out=found, where=whole > 0)
         return found
 
     @property
     def false_volume(self) -> Floats:
         """Volume predicted wrongly plus volume missed, (L, T, N), in `volume_unit`."""
-        wrong: Floats = (self.predicted + self.referenced - 2 * self.tp) * self.voxel
-        return wrong
+        wrong = self.predicted + self.referenced - 2 * self.tp
+        return wrong.astype(np.float64) * self.voxel
 
 
 def slice_scores(
