@@ -35,6 +35,11 @@ def match_names(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, st
     InputError
         If a value is too large for a list of all values.
     """
+    if pair := _single(prediction, reference):
+        return _renumbered(prediction, dict([pair])), (
+            f"Each holds one label: {pair[0]} of {prediction.name} was compared with "
+            f"{pair[1]} of {reference.name}."
+        )
     theirs = _values_by_name(reference.table)
     mine = _values_by_name(prediction.table)
     if not _contradict(prediction.table, reference.table) or not (
@@ -67,6 +72,25 @@ def _told(prediction: LabelMap, alone: list[int]) -> str:
         names = ", ".join(prediction.table.name(value) for value in alone)
         said += f" Only in {prediction.name}: {names}."
     return said
+
+
+def _single(prediction: LabelMap, reference: LabelMap) -> tuple[int, int] | None:
+    """The only labels of both, if they differ in number and not in name."""
+    pair = tuple(_only(one) for one in (prediction, reference))
+    mine, theirs = pair
+    if mine is None or theirs is None or mine == theirs:
+        return None
+    named = mine in prediction.table and theirs in reference.table
+    names = _plain(prediction.table.name(mine)), _plain(reference.table.name(theirs))
+    return None if named and names[0] != names[1] else (mine, theirs)
+
+
+def _only(labels: LabelMap) -> int | None:
+    """The label that is there alone, in the voxels and in the table."""
+    highest = int(labels.data.max(initial=0))
+    others = labels.table.keys() - {highest}
+    alone = highest and not others and bool(np.isin(labels.data, (0, highest)).all())
+    return highest if alone else None
 
 
 def _renumbered(labels: LabelMap, new: Mapping[int, int]) -> LabelMap:

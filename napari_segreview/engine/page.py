@@ -30,7 +30,8 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .5rem; border-bottom: 1px solid #ddd; text-align: right;
   white-space: nowrap; }
-th { background: #f3f3f3; white-space: normal; vertical-align: bottom; } th:first-child, td:first-child { text-align: left; }
+th { background: #f3f3f3; white-space: normal; vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; }
 table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 0; max-width: 22rem; } figcaption { font-size: .87rem; }

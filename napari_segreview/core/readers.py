@@ -1,0 +1,284 @@
+"""Several people's (and models') labels of the same cases, held against each other.
+
+References
+----------
+Williams, G. W. (1976). Biometrics 32, 619-627 (the index of agreement).
+Bland, J. M. & Altman, D. G. (1986). Lancet 327, 307-310.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segreview.core.table import Cell, Table
+from src_models.errors import InputError
+from src_models.metrics import BlandAltman, bland_altman
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_segreview.core.labels import LabelMap
+
+Labels = npt.NDArray[np.unsignedinteger[Any]]
+
+RULE = (
+    "Within the spread of the readers: the model's mean Dice with the readers is no "
+    "lower than the lowest Dice between two readers. Williams' index is that mean over "
+    "the readers' mean Dice with each other: 1 or more is as good as another reader."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """Two readers' labels of one structure of one case.
+
+    `dice`, `nsd` in [0, 1]; `hd95` in the study's unit; volumes in its unit of volume.
+    """
+
+    case: str
+    structure: str
+    first: str
+    second: str
+    dice: float
+    nsd: float
+    hd95: float
+    volume_first: float
+    volume_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Whether a model lies within the spread of the readers; see `RULE`.
+
+    Attributes
+    ----------
+    among, lowest : float
+        Mean and lowest Dice between two readers, each pair averaged over cases.
+    model : float
+        The model's mean Dice with the readers.
+    volume_inside : int
+        Cases in which the model's volume lies between the readers' smallest and largest.
+    """
+
+    structure: str
+    among: float
+    lowest: float
+    model: float
+    volume_inside: int
+    cases: int
+
+    @property
+    def within(self) -> bool:
+        return self.model >= self.lowest
+
+    @property
+    def williams(self) -> float:
+        """Williams' index, ≥ 0; infinite if the readers never agree."""
+        return self.model / self.among if self.among else float("inf")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Consensus:
+    """What the readers of one case agree on.
+
+    Attributes
+    ----------
+    majority, staple : LabelMap
+        The label that more than half of the readers gave; that of STAPLE.
+    disagreement : (like the labels) float32 array
+        Share of the readers, 0 to below 1, that do not give the most frequent label.
+    """
+
+    majority: LabelMap
+    staple: LabelMap
+    disagreement: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """All pairs of readers over all cases. `model` is "" where all are people."""
+
+    readers: tuple[str, ...]
+    model: str
+    pairs: tuple[Agreement, ...]
+    unit: str
+    volume_unit: str
+    tolerance: float
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.structure for one in self.pairs))
+
+
+def votes(maps: Sequence[Labels]) -> tuple[Labels, npt.NDArray[np.float32]]:
+    """The majority's label, and the share of readers outside the most frequent one.
+
+    Parameters
+    ----------
+    maps : sequence of integer arrays, same shape
+        One a reader, at least two.
+
+    Returns
+    -------
+    majority : array of the same shape
+        The label of more than half of the readers; 0 where there is none.
+    disagreement : float32 array
+        1 − (votes of the most frequent label) / readers; 0 where all agree.
+
+    Raises
+    ------
+    InputError
+        For fewer than two readers.
+    """
+    if len(maps) < 2:
+        raise InputError(f"labels of two or more readers are wanted, got {len(maps)}")
+    most = np.zeros(maps[0].shape, np.uint16)
+    majority = np.zeros(maps[0].shape, np.result_type(*maps))
+    for mine in maps:
+        count = sum((mine == other).astype(np.uint16) for other in maps)
+        more = count > most
+        most[more] = count[more]
+        majority[more] = mine[more]
+    majority[2 * most <= len(maps)] = 0
+    return majority, (1 - most / len(maps)).astype(np.float32)
+
+
+def spread(study: Study) -> tuple[Spread, ...]:
+    """The model against the readers, structure by structure; nothing without a model.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two readers beside the model.
+    """
+    if not study.model:
+        return ()
+    people = [name for name in study.readers if name != study.model]
+    if len(people) < 2:
+        raise InputError(
+            "two readers beside the model are wanted, to know how far they are apart, "
+            f"got {len(people)}"
+        )
+    return tuple(_spread(study, people, name) for name in study.structures)
+
+
+def _spread(study: Study, people: list[str], structure: str) -> Spread:
+    here = [one for one in study.pairs if one.structure == structure]
+    by_pair = [
+        fmean(one.dice for one in here if {one.first, one.second} == {a, b})
+        for a, b in combinations(people, 2)
+    ]
+    model = fmean(one.dice for one in here if study.model in (one.first, one.second))
+    volumes: dict[str, dict[str, float]] = {}
+    for one in here:
+        volumes.setdefault(one.case, {})[one.first] = one.volume_first
+        volumes[one.case][one.second] = one.volume_second
+    inside = 0
+    for held in volumes.values():
+        theirs = [held[name] for name in people]
+        inside += min(theirs) <= held[study.model] <= max(theirs)
+    return Spread(structure, fmean(by_pair), min(by_pair), model, inside, len(volumes))
+
+
+def limits(study: Study, first: str, second: str) -> tuple[BlandAltman, list[Point]]:
+    """Bland-Altman of two readers' volumes over cases and structures.
+
+    Returns
+    -------
+    BlandAltman
+        First − second, in the study's unit of volume.
+    list of (mean, difference)
+        To draw.
+    """
+    pairs = [one for one in study.pairs if (one.first, one.second) == (first, second)]
+    mine = [one.volume_first for one in pairs]
+    theirs = [one.volume_second for one in pairs]
+    points = [((a + b) / 2, a - b) for a, b in zip(mine, theirs, strict=True)]
+    return bland_altman(mine, theirs), points
+
+
+Point = tuple[float, float]
+
+
+def pair_table(study: Study) -> Table:
+    """A row for each pair of readers and structure, means over the cases."""
+    rows = []
+    for first, second in combinations(study.readers, 2):
+        found, _ = limits(study, first, second)
+        for structure in study.structures:
+            here = [
+                one
+                for one in study.pairs
+                if (one.first, one.second, one.structure) == (first, second, structure)
+            ]
+            if not here:
+                continue
+            dice, nsd, hd95 = (
+                fmean(getattr(one, key) for one in here)
+                for key in ("dice", "nsd", "hd95")
+            )
+            rows.append(
+                (
+                    Cell(f"{first} – {second}", f"{first} {second}"),
+                    Cell(structure, structure),
+                    Cell(f"{dice:.3f}", dice),
+                    Cell(f"{nsd:.3f}", nsd),
+                    Cell(f"{hd95:.2f}", hd95),
+                    Cell(
+                        f"{found.bias:+.3g} ({found.low:+.3g} to {found.high:+.3g})",
+                        found.bias,
+                    ),
+                )
+            )
+    return Table(
+        headers=(
+            "Readers",
+            "Structure",
+            "Dice",
+            f"NSD ({study.tolerance:g} {study.unit})",
+            f"HD95 ({study.unit})",
+            f"Volume bias (limits), {study.volume_unit}",
+        ),
+        hovers=(
+            "Two sets of labels of the same cases",
+            "The structure",
+            "Mean over the cases",
+            "Mean over the cases",
+            "Mean over the cases",
+            "Bland-Altman over all cases and structures: mean of first − second, and "
+            "that ± 1.96 standard deviations",
+        ),
+        rows=tuple(rows),
+    )
+
+
+def spread_table(study: Study) -> Table:
+    """A row a structure: the model against the readers."""
+    return Table(
+        headers=(
+            "Structure",
+            "Readers' Dice (lowest)",
+            "Model's Dice",
+            "Williams' index",
+            "Volume in range",
+            "Verdict",
+        ),
+        hovers=("The structure", RULE, RULE, RULE, "Cases", RULE),
+        rows=tuple(
+            (
+                Cell(one.structure, one.structure),
+                Cell(f"{one.among:.3f} ({one.lowest:.3f})", one.among),
+                Cell(f"{one.model:.3f}", one.model),
+                Cell(f"{one.williams:.3f}", one.williams),
+                Cell(f"{one.volume_inside} of {one.cases}", float(one.volume_inside)),
+                Cell("within the spread" if one.within else "outside", str(one.within)),
+            )
+            for one in spread(study)
+        ),
+    )

@@ -1,0 +1,187 @@
+"""Several label maps of the same cases → how far they agree, and on what. No torch.
+
+References
+----------
+Warfield, S. K. et al. (2004). IEEE TMI 23(7), 903-921 (STAPLE), as in SimpleITK.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segreview.core.labels import LabelTable
+from napari_segreview.core.matching import match_names
+from napari_segreview.core.readers import Agreement, Consensus, Labels, Study, votes
+from napari_segreview.engine.evaluate import check_grids, compare
+from src_models.errors import InputError
+from src_models.metrics.boxes import foreground_box
+from src_models.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from napari_segreview.core.labels import LabelMap
+
+MARGIN = 2  # voxels round all labels: STAPLE needs some background, not all of it
+SURE = 0.5
+
+
+def study(
+    cases: Mapping[str, Callable[[], Mapping[str, LabelMap]]],
+    *,
+    model: str = "",
+    tolerance: float = 2.0,
+) -> Generator[Progress, None, Study]:
+    """Score every pair of readers on every case.
+
+    Parameters
+    ----------
+    cases : mapping
+        Case → what reads its labels: reader → LabelMap, the same readers in each.
+    model : str
+        Which of the readers is a model; "" for none.
+    tolerance : float
+        For the NSD, in the grids' unit.
+
+    Raises
+    ------
+    InputError
+        For fewer than two readers, grids that differ within a case, units or readers
+        that differ between cases.
+    """
+    pairs: list[Agreement] = []
+    kinds = set()
+    readers: tuple[str, ...] = ()
+    for done, (case, read) in enumerate(cases.items()):
+        yield Progress(done, len(cases), case)
+        maps = matched(read())
+        readers = readers or tuple(maps)
+        if tuple(maps) != readers:
+            raise InputError(f"{case}: labels of {', '.join(readers)} are wanted")
+        for first, second in combinations(maps, 2):
+            report = yield from compare(maps[first], maps[second], tolerance)
+            kinds.add((report.unit, report.volume_unit))
+            pairs += [
+                Agreement(
+                    case=case,
+                    structure=row.name,
+                    first=first,
+                    second=second,
+                    dice=row.dice,
+                    nsd=row.nsd,
+                    hd95=row.hd95,
+                    volume_first=row.volume_prediction,
+                    volume_second=row.volume_reference,
+                )
+                for row in report.rows
+            ]
+    if len(kinds) != 1:
+        raise InputError(
+            f"cases of one unit with at least one label are wanted, got {len(kinds)} units"
+        )
+    unit, volume_unit = kinds.pop()
+    return Study(
+        readers=readers,
+        model=model,
+        pairs=tuple(pairs),
+        unit=unit,
+        volume_unit=volume_unit,
+        tolerance=tolerance,
+    )
+
+
+def matched(maps: Mapping[str, LabelMap]) -> dict[str, LabelMap]:
+    """All under the same values and names, the first one's where it has them.
+
+    Raises
+    ------
+    InputError
+        For fewer than two, or grids that differ.
+    """
+    if len(maps) < 2:
+        raise InputError(f"labels of two or more readers are wanted, got {len(maps)}")
+    check_grids(*maps.values())
+    first = next(iter(maps.values()))
+    found: dict[str, LabelMap] = {}
+    for name, one in maps.items():
+        found[name] = match_names(one, first)[0]
+        rows = (*first.table.rows, *found[name].table.rows)
+        known = {row.value: row for row in reversed(rows)}
+        first = replace(first, table=LabelTable(tuple(known.values())))
+    return {name: replace(one, table=first.table) for name, one in found.items()}
+
+
+def consensus(
+    maps: Mapping[str, LabelMap],
+) -> Generator[Progress, None, Consensus]:
+    """Majority, STAPLE and disagreement of one case.
+
+    Raises
+    ------
+    InputError
+        As for `matched`.
+    """
+    given = matched(maps)
+    arrays = [one.data for one in given.values()]
+    yield Progress(0, 2, "majority")
+    majority, share = votes(arrays)
+    yield Progress(1, 2, "STAPLE")
+    first = next(iter(given.values()))
+    return Consensus(
+        replace(first, data=majority, name="majority"),
+        replace(first, data=staple(arrays), name="STAPLE"),
+        share,
+    )
+
+
+def staple(maps: Sequence[Labels]) -> Labels:
+    """The labels that STAPLE finds most likely, each estimated against all others.
+
+    Only the box round all labels is looked at: the estimate of the readers' specificity
+    must not hang on how much background a scan has. A voxel that no label has with more
+    than even odds is background. All maps empty: empty.
+
+    Parameters
+    ----------
+    maps : sequence of unsigned integer arrays, same shape
+    """
+    found = np.zeros(maps[0].shape, np.result_type(*maps))
+    box = foreground_box(np.logical_or.reduce([one > 0 for one in maps]))
+    if box is None:
+        return found
+    inside = tuple(
+        slice(max(0, side.start - MARGIN), min(length, side.stop + MARGIN))
+        for side, length in zip(box, found.shape, strict=True)
+    )
+    cut = [np.ascontiguousarray(one[inside]) for one in maps]
+    best = np.full(cut[0].shape, SURE)
+    for value in _values(cut):
+        likely = _probability([one == value for one in cut])
+        better = likely > best
+        found[inside][better] = value
+        best[better] = likely[better]
+    return found
+
+
+def _values(maps: Sequence[Labels]) -> list[int]:
+    values = set().union(*(np.unique(one).tolist() for one in maps))
+    return sorted(values - {0})
+
+
+def _probability(masks: Sequence[npt.NDArray[np.bool_]]) -> npt.NDArray[np.float64]:
+    """How likely each voxel belongs to the structure."""
+    sitk: Any = import_module("SimpleITK")  # its type hints are only half there
+    if all((one == masks[0]).all() for one in masks):
+        return masks[0].astype(np.float64)  # nothing to estimate; ITK would divide by 0
+    flat = [one.reshape(1, *one.shape) if one.ndim == 1 else one for one in masks]
+    images = [sitk.GetImageFromArray(one.astype(np.uint8)) for one in flat]
+    steps = sitk.STAPLEImageFilter()
+    steps.SetForegroundValue(1)
+    found: npt.NDArray[Any] = sitk.GetArrayFromImage(steps.Execute(images))
+    return found.reshape(masks[0].shape).astype(np.float64)
