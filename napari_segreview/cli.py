@@ -182,6 +182,49 @@ def report(
 
 
 @app.command()
+def readers(
+    labels: Annotated[
+        list[Path], typer.Argument(help="A file (or a folder of cases) a reader.")
+    ],
+    model: Annotated[Path | None, typer.Option(help="A model's labels.")] = None,
+    tolerance: Annotated[float, typer.Option(help="For the NSD; mm (or px).")] = 2.0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder: page, consensus.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Hold several people's labels against each other, and a model against them."""
+    from napari_segreview import _cli_readers, _cli_review
+
+    study = _follow(_cli_readers.readers(labels, model, tolerance, output))
+    _cli_review.tell_study(out, study, as_json=as_json)
+
+
+@app.command()
+def score_cohort(
+    predictions: Annotated[
+        Path, typer.Argument(help="A folder; or a CSV of case, prediction, reference.")
+    ],
+    references: Annotated[Path | None, typer.Argument(help="A folder.")] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of what is written and kept.")
+    ] = Path("cohort"),
+    second: Annotated[
+        Path | None, typer.Option(help="Another model's predictions, to compare.")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(help="For the NSD; mm (or px).")] = 2.0,
+    scheduler: Annotated[str, typer.Option(help="A dask scheduler's address.")] = "",
+) -> None:
+    """Score many cases; what is finished is not scored again."""
+    from napari_segreview import _cli_review, _cohort
+
+    pairs = _cohort.cases_in(predictions, references, second)
+    options: Any = {"tolerance": tolerance, "scheduler": scheduler}
+    cases = _follow(_cohort.score_cohort(pairs, output, **options))
+    _say(_cli_review.tell_cohort(out, cases, output, tolerance))
+
+
+@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe, e.g. recipes/NAME.toml.")],
     data: Annotated[

@@ -89,7 +89,9 @@ def _only(labels: LabelMap) -> int | None:
     """The label that is there alone, in the voxels and in the table."""
     highest = int(labels.data.max(initial=0))
     others = labels.table.keys() - {highest}
-    alone = highest and not others and bool(np.isin(labels.data, (0, highest)).all())
+    if not highest or others:
+        return None
+    alone = np.count_nonzero(labels.data) == np.count_nonzero(labels.data == highest)
     return highest if alone else None
 
 
@@ -101,6 +103,7 @@ def _renumbered(labels: LabelMap, new: Mapping[int, int]) -> LabelMap:
         tuple(
             Label(value, labels.table.name(old), labels.table.color(old))
             for old, value in new.items()
+            if old in labels.table
         )
     )
     return replace(labels, data=list_[labels.data], table=table)

@@ -231,7 +231,8 @@ def pair_table(study: Study) -> Table:
                     Cell(f"{nsd:.3f}", nsd),
                     Cell(f"{hd95:.2f}", hd95),
                     Cell(
-                        f"{found.bias:+.3g} ({found.low:+.3g} to {found.high:+.3g})",
+                        f"{_signed(found.bias)} ({_signed(found.low)} to "
+                        f"{_signed(found.high)})",
                         found.bias,
                     ),
                 )
@@ -282,3 +283,8 @@ def spread_table(study: Study) -> Table:
             for one in spread(study)
         ),
     )
+
+
+def _signed(number: float) -> str:
+    """With its sign, at a precision that fits its size."""
+    return f"{number:+.{0 if abs(number) >= 100 else 2}f}".replace("-", "−")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.table import Table
+    from src_models.metrics import BlandAltman
 
 _PAGE = Template(
     """<!DOCTYPE html>
@@ -51,7 +52,7 @@ $body
 """
 )
 
-WIDE, HIGH, LEFT = 640, 60, 34  # of a chart, in its own units
+WIDE, HIGH, TALL, LEFT, RIGHT = 640, 60, 200, 34, 120  # of a chart, in its own units
 
 
 def page(title: str, parts: Iterable[str]) -> str:
@@ -165,6 +166,46 @@ def dot_chart(
     )
 
 
+def agreement_chart(
+    points: Sequence[tuple[float, float]], found: BlandAltman, title: str
+) -> str:
+    """Bland-Altman: means across, differences down, bias and limits as lines."""
+    lowest, highest = min(mean for mean, _ in points), max(mean for mean, _ in points)
+    reach = max(abs(found.low), abs(found.high), *(abs(d) for _, d in points)) or 1.0
+    middle, scale = TALL / 2, (TALL / 2 - 8) / reach
+
+    def x(mean: float) -> float:
+        share = (mean - lowest) / (highest - lowest) if highest > lowest else 0.5
+        return LEFT + 30 + share * (WIDE - LEFT - RIGHT - 50)
+
+    def y(difference: float) -> float:
+        return middle - difference * scale
+
+    dots = "".join(
+        f'<circle cx="{x(mean):.2f}" cy="{y(apart):.2f}" r="3.5"/>'
+        for mean, apart in points
+    )
+    lines = "".join(
+        f'<path d="M{LEFT} {y(at):.2f}H{WIDE - RIGHT}" stroke="#c25700" {stroke}/>'
+        f'<text x="{WIDE - RIGHT + 4}" y="{y(at) + 4:.2f}">{name} {_number(at)}</text>'
+        for at, name, stroke in (
+            (found.high, "+1.96 sd", 'stroke-dasharray="6 4"'),
+            (found.bias, "bias", ""),
+            (found.low, "−1.96 sd", 'stroke-dasharray="6 4"'),
+        )
+    )
+    across = (
+        f'<text x="{LEFT}" y="{TALL + 14}">across: mean of both, '
+        f"{_number(lowest)} to {_number(highest)}</text>"
+    )
+    return _chart(
+        f'<path d="M{LEFT} {middle}H{WIDE - RIGHT}" stroke="#bbb"/>{lines}'
+        f'<g fill="#3b8fc4">{dots}</g>{across}',
+        title,
+        TALL,
+    )
+
+
 def write(path: Path, text: str) -> None:
     """Write a text file, or say why not in one line.
 
@@ -181,12 +222,17 @@ def write(path: Path, text: str) -> None:
         ) from error
 
 
-def _chart(inside: str, title: str) -> str:
+def _number(value: float) -> str:
+    """At a precision that fits its size."""
+    return f"{value:.{0 if abs(value) >= 100 else 2}f}".replace("-", "−")
+
+
+def _chart(inside: str, title: str, high: int = HIGH) -> str:
     return (
         f'<figure style="max-width: none"><figcaption>{escape(title)}</figcaption>'
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{WIDE}" '
-        f'height="{HIGH + 20}" viewBox="0 0 {WIDE} {HIGH + 20}" '
+        f'height="{high + 20}" viewBox="0 0 {WIDE} {high + 20}" '
         f'aria-label="{escape(title)}" font-size="11" fill="#555">'
-        f'<path d="M{LEFT} 0V{HIGH}H{WIDE}" fill="none" stroke="#888"/>'
+        f'<path d="M{LEFT} 0V{high}H{WIDE}" fill="none" stroke="#888"/>'
         f"{inside}</svg></figure>"
     )
