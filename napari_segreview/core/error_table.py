@@ -89,8 +89,8 @@ def table_of_errors(spots: tuple[ErrorSpot, ...], slices: SliceScores) -> Table:
             "Structure",
             "Slice",
             "Dice",
-            f"False {slices.volume_unit}",
-            f"Max {slices.unit}",
+            f"False\n{slices.volume_unit}",
+            f"Max\n{slices.unit}",
         ),
         hovers=(
             "The structure",
@@ -114,9 +114,14 @@ def _cells(spot: ErrorSpot, slices: SliceScores) -> tuple[Cell, ...]:
             place.removeprefix("slice ") or "–", float(spot.frame * count + spot.slice)
         ),
         Cell(f"{spot.dice:.3f}", spot.dice),
-        Cell(f"{spot.false_volume:.3g}", spot.false_volume),
+        Cell(amount(spot.false_volume), spot.false_volume),
         Cell(f"{spot.farthest:.1f}", spot.farthest),
     )
+
+
+def amount(volume: float) -> str:
+    """Three digits, and all those before the point."""
+    return f"{volume:.0f}" if volume >= 100 else f"{volume:.3g}"
 
 
 def where(spot: ErrorSpot, slices: SliceScores) -> str:

@@ -108,7 +108,8 @@ class Reviewing:
             return
         self._become(replace(state, spot=at))
         place = where(spot, state.slices)
-        self._say(said=f"{at + 1} of {len(spots)}: {spot.name} {place}".rstrip())
+        what = f"{spot.name}, {place}" if place else spot.name
+        self._say(said=f"Error {at + 1} of {len(spots)}: {what}")
 
     def next_worst(self) -> None:
         """Move the view to the next row; after the last comes the first."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from napari_segreview import __version__
 from napari_segreview.core.error_table import (
     ErrorSpot,
+    amount,
     strip,
     table_of_errors,
     where,
@@ -245,6 +246,6 @@ def _caption(spot: ErrorSpot, slices: SliceScores) -> str:
     place = where(spot, slices)
     return (
         f"{spot.name}{', ' if place else ''}{place}: Dice {spot.dice:.3f}, false "
-        f"{spot.false_volume:.3g} {slices.volume_unit}, surface up to "
+        f"{amount(spot.false_volume)} {slices.volume_unit}, surface up to "
         f"{spot.farthest:.1f} {slices.unit} off"
     )

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtWidgets import QAbstractItemView, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QWidget,
+)
 
 from napari_segreview.core.error_table import ORDERS, strip, table_of_errors, where
 from napari_segreview.core.state import State, view
@@ -49,6 +55,7 @@ class ErrorPanel(Panel):
         self.caption = wrapped_label("strip")
         self.strip = Strip(self._slice_chosen)
         self.table = table_widget()
+        self.table.setWordWrap(False)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.cellClicked.connect(self._row_chosen)
 
@@ -95,6 +102,9 @@ class ErrorPanel(Panel):
         if header is not None:  # the worst first, until the user sorts
             header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         fill_table(self.table, table_of_errors(self._spots, state.slices))
+        if header is not None:  # names give way, numbers are never cut off
+            header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         rows = min(ROWS, len(self._spots))
         self.table.setFixedHeight((rows + 2) * max(self.table.rowHeight(0), 24))
 

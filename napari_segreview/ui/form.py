@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QEvent, QSignalBlocker, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -17,6 +17,8 @@ from superqt import QCollapsible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from qtpy.QtCore import QObject
 
     from napari_segreview.core.session import Session
     from napari_segreview.core.settings import SettingsFile
@@ -81,7 +83,7 @@ def column(parent: QWidget | None = None) -> QVBoxLayout:
 
 def section(title: str, content: QWidget, settings: SettingsFile) -> QCollapsible:
     """A part of the dock that folds; as it was left the last time, open at first."""
-    fold = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+    fold = _Fold(title, expandedIcon="▾", collapsedIcon="▸")
     fold.setDuration(0)
     frame = fold.layout()
     if frame is not None:
@@ -91,6 +93,21 @@ def section(title: str, content: QWidget, settings: SettingsFile) -> QCollapsibl
         fold.expand(animate=False)
     fold.toggled.connect(lambda is_open: settings.fold(title, not is_open))
     return fold
+
+
+class _Fold(QCollapsible):
+    """Grows with its panel: superqt looks at the size it got, not at what it wants."""
+
+    def eventFilter(  # noqa: N802  Qt's name
+        self, watched: QObject | None, event: QEvent | None
+    ) -> bool:
+        if watched is None or event is None:
+            return False
+        if event.type() == QEvent.Type.LayoutRequest and self.isExpanded():
+            content = self.content()
+            content.setMaximumHeight(content.sizeHint().height() + GAP)
+        done: bool = super().eventFilter(watched, event)
+        return done
 
 
 class Panel(QWidget):

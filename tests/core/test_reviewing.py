@@ -35,7 +35,7 @@ def test_the_worst_first() -> None:
     assert spots[0].false_volume == 5
     d.session.reviewing.next_worst()
     assert d.shelf.visited == [spots[0].index]
-    assert d.state.said.startswith("1 of 2: label 1 slice 5")
+    assert d.state.said.startswith("Error 1 of 2: label 1, slice 5")
     d.session.reviewing.next_worst()
     d.session.reviewing.next_worst()  # after the last comes the first
     assert [index[0] for index in d.shelf.visited] == [5, 2, 5]
