@@ -86,7 +86,7 @@ def table_of_errors(spots: tuple[ErrorSpot, ...], slices: SliceScores) -> Table:
     """A row a spot; keys are its place in `spots`."""
     return Table(
         headers=(
-            "Structure",
+            "Label",
             "Slice",
             "Dice",
             f"False\n{slices.volume_unit}",

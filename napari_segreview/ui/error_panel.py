@@ -104,6 +104,7 @@ class ErrorPanel(Panel):
         fill_table(self.table, table_of_errors(self._spots, state.slices))
         if header is not None:  # names give way, numbers are never cut off
             header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            header.setHighlightSections(False)
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         rows = min(ROWS, len(self._spots))
         self.table.setFixedHeight((rows + 2) * max(self.table.rowHeight(0), 24))
