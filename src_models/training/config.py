@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from src_models.card import Intensity, LabelRow, NetSpec, Record, parse
 from src_models.errors import InputError
+from src_models.losses import loss_by_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,8 +147,8 @@ def read_recipe(path: Path) -> Recipe:
     Raises
     ------
     InputError
-        If the file is not TOML, a key is unknown (it says which was meant), or values
-        do not fit each other.
+        If the file is not TOML, a key is unknown (it says which was meant), the loss
+        cannot be read, or values do not fit each other.
     """
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -159,6 +160,10 @@ def read_recipe(path: Path) -> Recipe:
     for holds, wanted in _rules(recipe):
         if not holds:
             raise InputError(f"{path}: {wanted}")
+    try:
+        loss_by_name(recipe.train.loss).check(recipe.net.classes)
+    except InputError as error:
+        raise InputError(f"{path}: train.loss: {error}") from None
     return recipe
 
 
