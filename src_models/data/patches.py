@@ -74,20 +74,19 @@ class PatchSampler:
         """One patch, with the case it is of."""
         at, starts = self._choose(random)
         case = self._cases[at]
-        indices = np.ix_(
-            *(
-                _mirrored(start, side, full)
-                for start, side, full in zip(
-                    starts, self._size, case.labels.shape, strict=True
-                )
+        channels = np.arange(len(case.image))
+        indices = [
+            _mirrored(start, side, full)
+            for start, side, full in zip(
+                starts, self._size, case.labels.shape, strict=True
             )
-        )
+        ]
         instances = case.instances
         return Patch(
             case=case,
-            image=case.image[(slice(None), *indices)],
-            labels=case.labels[indices],
-            instances=None if instances is None else instances[indices],
+            image=case.image[np.ix_(channels, *indices)],
+            labels=case.labels[np.ix_(*indices)],
+            instances=None if instances is None else instances[np.ix_(*indices)],
         )
 
     def case_of(self, random: np.random.Generator) -> Case:

@@ -77,7 +77,8 @@ def _predicted(
 ) -> npt.NDArray[Any]:
     image_NCS = case.image[None]
     steps = predict(net, card, image_NCS, spacing=case.spacing, options=options)
-    return drain(steps)[0]
+    labels: npt.NDArray[Any] = drain(steps)[0]
+    return labels
 
 
 def summary(found: list[Report]) -> Scores:

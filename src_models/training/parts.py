@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
@@ -21,6 +21,8 @@ from src_models.training import checkpoint
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from lightning_fabric.wrappers import _FabricModule
 
     from src_models.data.cases import Case
     from src_models.training.config import Recipe, Schedule
@@ -38,7 +40,7 @@ class Parts:
     """What an epoch works with; `net` is wrapped by Fabric, `ema` is not."""
 
     fabric: Fabric
-    net: nn.Module
+    net: _FabricModule
     ema: nn.Module
     optimizer: torch.optim.Optimizer
     loss: Loss
@@ -108,7 +110,8 @@ def begin(
     ema = deepcopy(net).requires_grad_(False)
     net = fabric.to_device(net)  # first, so that the optimizer's state goes there too
     if plan.channels_last:
-        net = net.to(memory_format=CHANNELS_LAST[spec.ndim])
+        # PyTorch's annotations of `to` leave out the memory format of modules.
+        net.to(memory_format=CHANNELS_LAST[spec.ndim])  # type: ignore[call-overload]
     optimizer = make_optimizer(plan, net)
     facts = checkpoint.load(
         run, net=net, ema=ema, optimizer=optimizer, precision=fabric.strategy.precision

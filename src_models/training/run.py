@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from lightning_fabric.utilities.rank_zero import rank_zero_only
+from torch import distributed
 
 from src_models.card import TrainedCard
 from src_models.data.cases import check_cases
@@ -89,7 +89,7 @@ def train(
     net = yield from fit(
         recipe, sides, run, accelerator=accelerator, devices=devices, nodes=nodes
     )
-    if devices * nodes > 1 and rank_zero_only.rank:
+    if devices * nodes > 1 and distributed.get_rank():
         return None
     card = draft_card(recipe, sides)
     if _half_is_enough(net, card, sides):

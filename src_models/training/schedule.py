@@ -53,7 +53,7 @@ def poly(step: int, *, total: int, warmup: int, power: float = 0.9) -> float:
     """
     if step < warmup:
         return (step + 1) / (warmup + 1)
-    return max(LEAST, (1 - _along(step, total, warmup)) ** power)
+    return max(LEAST, math.pow(1 - _along(step, total, warmup), power))
 
 
 def plateau(scores: Sequence[float], *, patience: int, factor: float) -> float:
@@ -65,7 +65,7 @@ def plateau(scores: Sequence[float], *, patience: int, factor: float) -> float:
             best, waited = score, 0
         elif waited == patience:
             drops, waited = drops + 1, 0
-    return max(LEAST, factor**drops)
+    return max(LEAST, math.pow(factor, drops))
 
 
 def since_best(scores: Sequence[float]) -> int:
