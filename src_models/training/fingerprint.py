@@ -1,4 +1,4 @@
-"""What a data set is like: shapes, spacings, grey values, how frequent each structure is."""
+"""What a data set is like: shapes, spacings, grey values, frequencies of structures."""
 
 from __future__ import annotations
 

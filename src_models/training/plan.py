@@ -8,6 +8,7 @@ covers the median image, or as much of it as the memory holds; then a larger bat
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from src_models.errors import InputError
 from src_models.training.memory import empty_net, training_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from src_models.training.fingerprint import Fingerprint
@@ -27,7 +30,7 @@ THICK = 3.0  # times the finest spacing: slices this thick are resampled more fi
 THICK_PERCENTILE = 10
 EPOCH_SHARE = 0.05  # of all voxels, that a batch may show at most
 RARE = 0.25  # share of cases: a structure of fewer is drawn on purpose
-ENOUGH = {2: 256**2, 3: 64**3}  # voxels of a patch; or a quarter of the median image
+ENOUGH = {2: 256**2, 3: 64**3}  # voxels of a patch, if the images have as many
 LEAST_MAP = 4  # voxels across the coarsest features
 
 
@@ -72,8 +75,8 @@ def propose(
 ) -> Proposal:
     """Spacing, net, patch and batch that fit into the memory.
 
-    Of a system's presets the largest is taken whose patch sees enough (`ENOUGH` voxels,
-    or a quarter of the median image); if none does, the smallest.
+    Of a system's presets the largest is taken that holds two patches of `ENOUGH` voxels,
+    or of the median image; if none does, the one that sees most of it.
 
     Parameters
     ----------
@@ -104,7 +107,7 @@ def propose(
     specs.sort(key=_parameters, reverse=True)
     spacing = target_spacing(found)
     median = _median_shape(found, spacing)
-    enough = min(ENOUGH[found.ndim], math.prod(median) / 4)
+    enough = min(ENOUGH[found.ndim], math.prod(median))
     made = [_within(found, spec, median, spacing, memory_mb, half) for spec in specs]
     fitting = [one for one in made if one is not None]
     if not fitting:
@@ -112,7 +115,8 @@ def propose(
             f"{system} does not fit into {memory_mb} MB with any patch; allow more "
             "memory, or name a smaller system or preset"
         )
-    return next((one for one in fitting if math.prod(one.patch) >= enough), fitting[-1])
+    roomy = [o for o in fitting if o.batch > 1 and math.prod(o.patch) >= enough]
+    return roomy[0] if roomy else max(fitting, key=lambda one: one.cover)
 
 
 def target_spacing(found: Fingerprint) -> tuple[float, ...] | None:
@@ -160,25 +164,19 @@ def _within(
     def need(patch: tuple[int, ...], batch: int) -> int:
         return training_bytes(spec, patch, batch, half=half)
 
-    patch, batch = tuple(-(-side // stride) * stride for side in median), 2
-    least = tuple(min(side, stride * LEAST_MAP) for side in patch)
-    per_voxel = _per_voxel(spec, least, half)
-    fixed = need(least, 1) - per_voxel * math.prod(least)
-    # The estimate is nearly a straight line in the voxels: it is followed down first, then
-    # the net is asked.
-    while patch != least and fixed + 2 * per_voxel * math.prod(patch) > budget:
-        patch = _smaller(patch, least, spacing, stride)
-    while patch != least and need(patch, 2) > budget:
-        patch = _smaller(patch, least, spacing, stride)
-    if need(patch, batch) > budget:
+    whole = tuple(-(-side // stride) * stride for side in median)
+    tries = list(_shrinking(whole, spacing, stride))
+    at = bisect_left(tries, True, key=lambda patch: need(patch, 2) <= budget)
+    patch, batch = tries[min(at, len(tries) - 1)], 2
+    if at == len(tries):
         batch = 1
-    if need(patch, batch) > budget:
-        return None
-    if all(side >= full for side, full in zip(patch, median, strict=True)):
+        if need(patch, batch) > budget:
+            return None
+    if patch == whole:
         total = math.prod(median) * len(found.shapes)
-        most = int(EPOCH_SHARE * total / math.prod(patch))
-        while batch < most and need(patch, batch + 1) <= budget:
-            batch += 1
+        most = max(2, int(EPOCH_SHARE * total / math.prod(patch)))
+        sizes = range(3, most + 1)
+        batch += bisect_left(sizes, True, key=lambda size: need(patch, size) > budget)
     seen = math.prod(min(pair) for pair in zip(patch, median, strict=True))
     return Proposal(
         net=spec,
@@ -193,26 +191,21 @@ def _within(
     )
 
 
-def _per_voxel(spec: NetSpec, patch: tuple[int, ...], half: bool) -> float:
-    one, two = (training_bytes(spec, patch, batch, half=half) for batch in (1, 2))
-    return (two - one) / math.prod(patch)
-
-
-def _smaller(
-    patch: tuple[int, ...],
-    least: tuple[int, ...],
-    spacing: tuple[float, ...] | None,
-    stride: int,
-) -> tuple[int, ...]:
-    """One stride less on the longest side (in mm) that may still shrink."""
-    lengths = [
-        side * step if side > low else 0.0
-        for side, low, step in zip(
-            patch, least, spacing or (1.0,) * len(patch), strict=True
-        )
-    ]
-    at = lengths.index(max(lengths))
-    return tuple(side - stride * (i == at) for i, side in enumerate(patch))
+def _shrinking(
+    patch: tuple[int, ...], spacing: tuple[float, ...] | None, stride: int
+) -> Iterator[tuple[int, ...]]:
+    """Ever smaller patches: one stride less on the side that is longest in mm."""
+    yield patch
+    steps = spacing or (1.0,) * len(patch)
+    least = [min(side, stride * LEAST_MAP) for side in patch]
+    while patch != tuple(least):
+        lengths = [
+            side * step if side > low else 0.0
+            for side, low, step in zip(patch, least, steps, strict=True)
+        ]
+        longest = lengths.index(max(lengths))
+        patch = tuple(side - stride * (i == longest) for i, side in enumerate(patch))
+        yield patch
 
 
 def lines(found: Fingerprint, made: Proposal) -> list[str]:
