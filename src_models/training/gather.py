@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from src_models.outputs import Auxiliary, Outputs
 
@@ -22,7 +22,9 @@ def whole(fabric: Fabric, part: Tensor) -> Tensor:
     """
     if fabric.world_size == 1:
         return part
-    parts = list(fabric.all_gather(part.detach()))
+    own = part.detach().contiguous()
+    parts = [torch.empty_like(own) for _ in range(fabric.world_size)]
+    distributed.all_gather(parts, own)
     parts[fabric.global_rank] = part
     return torch.cat(parts)
 

@@ -17,6 +17,7 @@ from src_models.catalog import create_model
 from src_models.errors import InputError
 from src_models.losses import Loss, loss_by_name
 from src_models.training import checkpoint
+from src_models.training.gather import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,13 +148,12 @@ def make_optimizer(plan: Schedule, net: nn.Module) -> torch.optim.Optimizer:
 
 def _check_shared(run: Path, epoch: int, fabric: Fabric) -> None:
     """Whether all processes found the same state."""
-    if fabric.world_size > 1:
-        epochs = fabric.all_gather(torch.tensor(epoch))
-        if int(epochs.min()) != int(epochs.max()):  # type: ignore[union-attr]
-            raise InputError(
-                f"{run} is not the same folder for all processes; name one on a disk "
-                "that all machines share with --run"
-            )
+    epochs = whole(fabric, torch.tensor([epoch], device=fabric.device))
+    if (epochs != epoch).any():
+        raise InputError(
+            f"{run} is not the same folder for all processes; name one on a disk that "
+            "all machines share with --run"
+        )
 
 
 @torch.no_grad()
