@@ -23,8 +23,9 @@ CHOICES: dict[str, dict[str, Any]] = {
     "two batches a step": {"loss": "ce", "accumulate": 2},
     "a loss of the whole batch": {"loss": "dice + ce", "sync_loss": True},
 }
-# Adam and clipping would hide gradients of a wrong size.
-PLAN = {"optimizer": "sgd", "learning_rate": 0.02, "clip": 1e6, "steps": 3}
+# Adam and clipping would hide gradients of a wrong size. Rounding grows about fivefold a
+# step (in float64 the curves agree to 1e-15), so there are few.
+PLAN = {"optimizer": "sgd", "learning_rate": 0.02, "clip": 1e6, "steps": 3, "epochs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +69,13 @@ def losses(folder: Path) -> list[float]:
 @pytest.mark.parametrize("name", CHOICES)
 def test_the_curve_is_that_of_one_process(name: str, one: Path, two: Path) -> None:
     found, wanted = losses(two / name), losses(one / CHOICES[name]["loss"])
-    assert found == pytest.approx(wanted, rel=2e-4)  # rounding grows with the steps
-    assert found[0] > 1.01 * found[1]  # else nothing was learnt
+    assert found == pytest.approx(wanted, rel=5e-5)
 
 
 def test_so_are_the_weights(one: Path, two: Path) -> None:
     name = "a loss of the whole batch"
     there, here = (
-        load_file(folder / "state-2.safetensors")
+        load_file(folder / "state-1.safetensors")
         for folder in (two / name, one / "dice + ce")
     )
     assert there.keys() == here.keys()
@@ -90,7 +90,7 @@ def test_one_process_writes(two: Path) -> None:
             BEST,
             "history.csv",
             "settings.json",
-            "state-2.safetensors",
+            "state-1.safetensors",
             "state.json",
         ]
         settings = json.loads((two / name / "settings.json").read_text())

@@ -22,14 +22,17 @@ from zoo import discs, make_card, make_recipe
 
 import src_models.training.fit as fitting
 from src_models.catalog import create_model
+from src_models.data.cases import Case
 from src_models.data.splits import Split
 from src_models.errors import InputError
+from src_models.inference import Options
 from src_models.metrics import score_all
+from src_models.metrics.columns import COLUMNS
 from src_models.progress import Progress, drain
 from src_models.training import checkpoint
 from src_models.training import parts as making
 from src_models.training.curves import Epoch
-from src_models.training.evaluate import summary
+from src_models.training.evaluate import case_dices, reports, summary
 from src_models.training.fit import fit
 from src_models.training.run import train
 from src_models.weights import load_model
@@ -256,9 +259,7 @@ class TestFit:
         (stopped / "state.json").write_text(text)
         refused(stopped)
 
-    @pytest.mark.parametrize(
-        "key", ["epoch", "best", "history", "recipe", "scaler", "tensors"]
-    )
+    @pytest.mark.parametrize("key", sorted({"tensors", *checkpoint.FACTS}))
     def test_a_state_that_lacks_something(self, key: str, stopped: Path) -> None:
         held = json.loads((stopped / "state.json").read_text())
         del held[key]
@@ -345,8 +346,39 @@ class TestTrain:
         assert [row["case"] for row in rows] == list(card.data.locked)
         dice = np.mean([float(row["dice"]) for row in rows])
         assert card.locked.mean_dice == pytest.approx(dice, abs=1e-3)
+        keys = {"case", "structure", "presence", *(column.key for column in COLUMNS)}
+        assert rows[0].keys() == keys
+        held = table(folder / "validation.csv")
+        assert [row["case"] for row in held] == list(card.data.validation)
         assert card.recipe["train"]["learning_rate"] == 5e-3
         assert {"python", "torch", "monai", "numpy"} <= card.versions.keys()
+
+    def test_mean_and_sd_of_every_metric_lie_beside_the_card(self, made: Any) -> None:
+        card, folder, _ = made
+        rows = table(folder / "summary.csv")
+        found = {(row["side"], row["metric"]): row for row in rows}
+        assert len(found) == len(rows) == 2 * len(COLUMNS)  # one structure
+        rows = table(folder / "locked.csv")
+        for column in COLUMNS:
+            row = found["locked", column.key]
+            values = [float(one[column.key]) for one in rows]
+            assert row["cases"] == str(len(values))
+            assert float(row["mean"]) == pytest.approx(np.mean(values), abs=2e-4)
+            assert float(row["sd"]) == pytest.approx(np.std(values), abs=2e-4)
+        assert card.locked.labels[0].dice_sd == float(found["locked", "dice"]["sd"])
+
+    def test_unknown_voxels_are_not_judged(self) -> None:
+        class Everything(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return torch.cat([x * 0, x * 0 + 1], dim=1)
+
+        labels = np.full((20, 20), -1, np.int8)
+        labels[:10, :10] = 1
+        case = Case("a", "a", np.zeros((1, 20, 20), "f4"), labels, (1.0, 1.0))
+        card, net, options = make_card(), Everything(), Options(device="cpu")
+        ((_, report),) = reports(net, card, [case], tolerance=1, options=options)
+        assert report.rows[0].dice == 1
+        assert case_dices(net, card, [case], torch.device("cpu")) == [1]
 
     def test_it_tells_what_it_does(self, made: Any) -> None:
         card, _, events = made

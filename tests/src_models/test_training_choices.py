@@ -88,14 +88,16 @@ def test_the_scale_of_16_bit_gradients_is_kept(
 
 
 def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:
-    # Adam and clipping would hide gradients of a wrong size.
+    # Adam and clipping would hide gradients of a wrong size. Rounding grows about
+    # fivefold a step (in float64 the curves agree to 1e-15), so there are few.
     plan = {"loss": "ce", "optimizer": "sgd", "learning_rate": 0.02, "clip": 1e6}
+    plan |= {"epochs": 1, "steps": 3}
     large = epochs(tmp_path / "4", batch=4, **plan)
     for batch, accumulate in ((2, 2), (1, 4)):
         run = tmp_path / str(batch)
         found = epochs(run, batch=batch, accumulate=accumulate, **plan)
         for one, other in zip(found, large, strict=True):
-            assert one.loss == pytest.approx(other.loss, rel=2e-4)
+            assert one.loss == pytest.approx(other.loss, rel=5e-5)
 
 
 def test_threads_change_nothing_and_may_change(tmp_path: Path) -> None:
