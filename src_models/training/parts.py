@@ -80,9 +80,11 @@ def connect(plan: Schedule, accelerator: str, devices: int, nodes: int) -> Fabri
 
 def _precision(precision: str, accelerator: str) -> dict[str, Any]:
     """Arguments for Fabric, which by itself takes bf16 for fp16 on a CPU."""
-    on_cpu = accelerator == "cpu" or not torch.cuda.is_available()
-    if precision == "16-mixed" and on_cpu:
-        return {"plugins": MixedPrecision("16-mixed", "cpu")}
+    if precision == "16-mixed" and (
+        accelerator == "cpu" or not torch.cuda.is_available()
+    ):
+        apple = accelerator != "cpu" and torch.backends.mps.is_available()
+        return {"plugins": MixedPrecision("16-mixed", "mps" if apple else "cpu")}
     return {"precision": precision}
 
 
