@@ -213,12 +213,15 @@ class MapCache:
     """Maps by the content they were made of; the oldest used go first.
 
     Worth it where patches come back unchanged: whole images, validation, no augmentation.
-    May be shared by threads.
+    May be shared by threads; a process it is sent to starts with an empty one.
     """
 
     limit_bytes: int = 2**28
     _held: OrderedDict[bytes, Map] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
+
+    def __reduce__(self) -> tuple[type[MapCache], tuple[int]]:
+        return MapCache, (self.limit_bytes,)
 
     @property
     def held_bytes(self) -> int:

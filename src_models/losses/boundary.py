@@ -26,7 +26,7 @@ def boundary_loss(logits_BKS: Tensor, labels_BS: Tensor, *, distance: Tensor) ->
 
     References
     ----------
-    Kervadec et al., "Boundary loss", MIDL 2019, section 2, eq. 5-6.
+    Kervadec et al., "Boundary loss", MIDL 2019, section 2.
     """
     voxels = read(logits_BKS, labels_BS)
     if distance.shape != logits_BKS.shape:

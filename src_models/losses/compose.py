@@ -108,8 +108,8 @@ class Term:
 class Loss:
     """A weighted sum of losses.
 
-    `str` gives an expression that reads back as the same loss. Equal losses have the
-    same text: options that are defaults are left out.
+    `str` gives an expression that reads back as the same loss; options that are defaults
+    are left out.
     """
 
     terms: tuple[Term, ...]

@@ -42,7 +42,7 @@ def exp_log_loss(
     References
     ----------
     Wong, Moradi, Tang & Syeda-Mahmood, "3D segmentation with exponential logarithmic
-    loss", MICCAI 2018, section 2.1, eq. 1-3.
+    loss", MICCAI 2018, section 2.
     """
     voxels = read(logits_BKS, labels_BS, per_image=False)
     s = sums(voxels)
@@ -78,8 +78,7 @@ def combo_loss(
 
     References
     ----------
-    Taghanaki et al., "Combo loss", Computerized Medical Imaging and Graphics 75 (2019),
-    section 2, eq. 3.
+    Taghanaki et al., "Combo loss", Computerized Medical Imaging and Graphics 75 (2019).
     """
     voxels = read(logits_BKS, labels_BS, per_image=False)
     z_GCN, y_GCN = against_rest(voxels.logits), voxels.truth[:, 1:]

@@ -26,11 +26,8 @@ def lovasz_hinge(
 
     Several structures: each against the rest, averaged. A structure that is absent gives
     the largest error alone: only the worst false voxel is pushed. Ignored voxels count
-    nowhere; a batch of nothing else gives 0.
-
-    References
-    ----------
-    Section 3.1, eq. 10-11; the published code takes it image by image (`per_image`).
+    nowhere; a batch of nothing else gives 0. The published code takes it image by image
+    (`per_image`).
     """
     voxels = read(logits_BKS, labels_BS, per_image=per_image)
     z_GCN, y_GCN = against_rest(voxels.logits), voxels.truth[:, 1:]
@@ -60,10 +57,6 @@ def lovasz_softmax(
     Notes
     -----
     Ignored voxels count nowhere; a batch of nothing else gives 0.
-
-    References
-    ----------
-    Section 3.2, eq. 12-13.
     """
     voxels = read(logits_BKS, labels_BS, per_image=per_image)
     p_GKN, y_GKN = voxels.p, voxels.truth

@@ -58,7 +58,7 @@ def dice_loss(
     References
     ----------
     Milletari, Navab & Ahmadi, "V-Net", 3DV 2016, section 3 (squared);
-    Drozdzal et al., "Skip connections", DLMIA 2016, section 2.1 (plain).
+    Drozdzal et al., "Skip connections", DLMIA 2016 (plain).
     """
     voxels = read(logits_BKS, labels_BS, per_image=per_image)
     s = sums(voxels, squared=squared, background=background)
@@ -100,7 +100,7 @@ def iou_loss(
 
     References
     ----------
-    Rahman & Wang, "Optimizing intersection-over-union", ISVC 2016, section 3, eq. 3-4.
+    Rahman & Wang, "Optimizing intersection-over-union", ISVC 2016.
     """
     voxels = read(logits_BKS, labels_BS, per_image=per_image)
     s = sums(voxels, background=background)
@@ -125,7 +125,7 @@ def tversky_loss(
 
     References
     ----------
-    Salehi, Erdogmus & Gholipour, "Tversky loss", MLMI 2017, section 2.2, eq. 2-3.
+    Salehi, Erdogmus & Gholipour, "Tversky loss", MLMI 2017, section 2.
     """
     voxels = read(logits_BKS, labels_BS, per_image=per_image)
     index_GK = _tversky(sums(voxels, background=background), alpha, beta, smooth)
@@ -149,7 +149,7 @@ def focal_tversky_loss(
 
     References
     ----------
-    Abraham & Khan, "A novel focal Tversky loss", ISBI 2019, section 2.1, eq. 3-4 (their
+    Abraham & Khan, "A novel focal Tversky loss", ISBI 2019, section 2 (their
     α weighs what is missed; here that is `beta`, as in `tversky_loss`).
     """
     voxels = read(logits_BKS, labels_BS, per_image=per_image)

@@ -129,8 +129,8 @@ LOSSES: Mapping[str, LossCard] = MappingProxyType(
             LossCard(
                 name="dice",
                 title="Dice",
-                paper="Milletari, Navab & Ahmadi, 3DV 2016, section 3; "
-                "Drozdzal et al., DLMIA 2016, section 2.1",
+                paper="Milletari, Navab & Ahmadi, 3DV 2016, section 3 (squared); "
+                "Drozdzal et al., DLMIA 2016 (plain)",
                 reference="https://arxiv.org/abs/1606.04797",
                 when="The first choice for small structures on much background; best "
                 "together with ce.",
@@ -150,7 +150,7 @@ LOSSES: Mapping[str, LossCard] = MappingProxyType(
             LossCard(
                 name="iou",
                 title="Soft Jaccard",
-                paper="Rahman & Wang, ISVC 2016, section 3",
+                paper="Rahman & Wang, ISVC 2016",
                 reference="https://doi.org/10.1007/978-3-319-50835-1_22",
                 when="Results are ranked by IoU; it orders results as dice does, with a "
                 "steeper slope near the goal.",
@@ -160,7 +160,7 @@ LOSSES: Mapping[str, LossCard] = MappingProxyType(
             LossCard(
                 name="tversky",
                 title="Tversky",
-                paper="Salehi, Erdogmus & Gholipour, MLMI 2017, section 2.2",
+                paper="Salehi, Erdogmus & Gholipour, MLMI 2017, section 2",
                 reference="https://arxiv.org/abs/1706.05721",
                 when="Missing a lesion is worse than marking too much (beta above "
                 "alpha), or the other way round.",
@@ -170,7 +170,7 @@ LOSSES: Mapping[str, LossCard] = MappingProxyType(
             LossCard(
                 name="focal-tversky",
                 title="Focal Tversky",
-                paper="Abraham & Khan, ISBI 2019, section 2.1",
+                paper="Abraham & Khan, ISBI 2019, section 2",
                 reference="https://arxiv.org/abs/1810.07842",
                 when="As tversky, where it stalls on small lesions; change to plain "
                 "tversky for the last epochs.",
@@ -180,7 +180,7 @@ LOSSES: Mapping[str, LossCard] = MappingProxyType(
             LossCard(
                 name="exp-log",
                 title="Exponential logarithmic loss",
-                paper="Wong, Moradi, Tang & Syeda-Mahmood, MICCAI 2018, section 2.1",
+                paper="Wong, Moradi, Tang & Syeda-Mahmood, MICCAI 2018, section 2",
                 reference="https://arxiv.org/abs/1809.00076",
                 when="Many structures from very small to very large; gamma=1 if the "
                 "start is unstable.",
@@ -196,7 +196,7 @@ LOSSES: Mapping[str, LossCard] = MappingProxyType(
                 name="lovasz-hinge",
                 title="Lovász hinge",
                 paper="Yu & Blaschko, ICML 2015; Berman, Rannen Triki & Blaschko, "
-                "CVPR 2018, section 3.1",
+                "CVPR 2018",
                 reference="https://arxiv.org/abs/1705.08790",
                 when="Fine-tuning for the IoU of one structure, after ce.",
                 function=lovasz_hinge,
@@ -205,7 +205,7 @@ LOSSES: Mapping[str, LossCard] = MappingProxyType(
             LossCard(
                 name="lovasz",
                 title="Lovász-softmax",
-                paper="Berman, Rannen Triki & Blaschko, CVPR 2018, section 3.2",
+                paper="Berman, Rannen Triki & Blaschko, CVPR 2018",
                 reference="https://arxiv.org/abs/1705.08790",
                 when="Fine-tuning for the mean IoU, after ce or beside it.",
                 function=lovasz_softmax,
@@ -229,7 +229,7 @@ LOSSES: Mapping[str, LossCard] = MappingProxyType(
             LossCard(
                 name="combo",
                 title="Combo loss",
-                paper="Taghanaki et al., Comput. Med. Imaging Graph. 75, 2019, section 2",
+                paper="Taghanaki et al., Comput. Med. Imaging Graph. 75, 2019",
                 reference="https://arxiv.org/abs/1805.02798",
                 when="As dice + ce, with one knob for their shares and one for missed "
                 "against false voxels.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -98,6 +99,12 @@ class TestBorderWeights:
     def test_in_millimetres(self) -> None:
         found = border_weights(self.ROW, spacing=(9, 2.5), balance=False)
         assert found[0, 2] == pytest.approx(1 + 6.0653, abs=1e-4)  # 2.5 + 2.5 mm
+
+    def test_on_a_fine_grid(self) -> None:
+        row = np.zeros((1, 61), int)
+        row[0, 0], row[0, -1] = 1, 2
+        found = border_weights(row, spacing=(1, 0.25), balance=False)
+        assert found[0, 1:-1] == pytest.approx(1 + 10 * np.exp(-4.5), abs=1e-4)  # 15 mm
 
     def test_one_instance_has_no_border(self) -> None:
         one = np.minimum(self.ROW, 1)[:, :3]
@@ -195,7 +202,8 @@ class TestCache:
         monkeypatch.setattr("src_models.data.maps.MAPS", {})
         again = make_maps(["distance"], patch(), cache)["distance"]
         np.testing.assert_array_equal(again, kept)
-        assert again.flags.writeable
+        again[:] = 0
+        np.testing.assert_array_equal(cache.get("distance", patch()), kept)
 
     @pytest.mark.parametrize(
         "other",
@@ -241,6 +249,13 @@ class TestCache:
         cache = MapCache(limit_bytes=10)
         assert cache.get("distance", patch()).any()
         assert cache.held_bytes == 0
+
+    def test_a_copy_starts_empty(self) -> None:
+        cache = MapCache(limit_bytes=10_000)
+        cache.get("border", patch())
+        copy = deepcopy(cache)  # as a worker process gets it
+        assert (copy.limit_bytes, copy.held_bytes) == (10_000, 0)
+        assert cache.held_bytes > 0
 
     def test_may_be_shared_by_threads(self) -> None:
         cache = MapCache(limit_bytes=3 * 36 * 4 * 2)

@@ -172,7 +172,8 @@ SUM = "is not a sum of losses such as 'dice + 0.5*focal(gamma=2)'"
         ("(" * 400 + "dice" + ")" * 400, SUM),
         ("-" * 990 + "1*dice", SUM),
         ("*".join(["(ce+ce)"] * 50), SUM),
-        ("+".join(["ce"] * 1000), SUM),
+        ("(1 + 2)*(dice + ce)", SUM),
+        ("+".join(["ce"] * 340), SUM),  # 1019 characters
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line(expression: str, says: str) -> None:

@@ -97,6 +97,14 @@ def test_binary_formulas_take_each_structure_against_the_rest(classes: int) -> N
         assert found == pytest.approx(float(wanted), rel=1e-5), expression
 
 
+def test_boundary_is_a_mean_over_voxels_and_structures() -> None:
+    logits, truth = draw(5, 4, (6, 5))
+    phi = torch.from_numpy(np.random.default_rng(5).normal(size=(2, 4, 6, 5)))
+    p = softmax(logits.double().numpy(), axis=1)
+    found = loss_by_name("boundary")(logits, truth, {"distance": phi})
+    assert found.item() == pytest.approx((p * phi.numpy())[:, 1:].mean(), rel=1e-5)
+
+
 def naive_lovasz(errors: np.ndarray, truth: np.ndarray) -> float:
     """Σ e_i (J(first i wrong) − J(first i − 1 wrong)), J from sets of voxels."""
 

@@ -129,6 +129,8 @@ class TestNothingThere:
             ("generalised-dice", 0.5),  # both classes weigh the same
             ("balanced-ce", 0.01 * 3.798695 / 4),  # β is held at .99
             ("balanced-ce(floor=0)", 0),
+            # Σ −p² ln(1 − p), for want of voxels of the structure not divided
+            ('focal(normalise="foreground")', 2.235985),
             ("lovasz", 0.5),  # of the background alone
             ('lovasz(classes="all")', 0.7),  # (.5 + .9) / 2
         ],
