@@ -32,13 +32,13 @@ def save(
     net: nn.Module,
     ema: nn.Module,
     optimizer: torch.optim.Optimizer,
-    precision: Precision,
+    precision: Precision | None = None,
     facts: dict[str, Any],
 ) -> None:
     """Write the state after an epoch; the earlier one stays until this one is whole.
 
     `facts` (JSON) names the tensor file, so that the two can never be of different epochs.
-    With them goes the scale of 16-bit gradients.
+    With them goes the scale of 16-bit gradients, where `precision` keeps one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
@@ -48,7 +48,8 @@ def save(
         tensors |= {f"optimizer/{index}/{k}": v for k, v in state.items()}
     name = f"state-{facts['epoch']}.safetensors"
     save_tensors(tensors, folder / name)
-    held = {**facts, "tensors": name, "scaler": precision.state_dict()}
+    scaler = precision.state_dict() if precision else {}
+    held = {**facts, "tensors": name, "scaler": scaler}
     fresh = folder / "state.json.new"
     try:
         fresh.write_text(json.dumps(held), encoding="utf-8")
@@ -66,7 +67,7 @@ def load(
     net: nn.Module,
     ema: nn.Module,
     optimizer: torch.optim.Optimizer,
-    precision: Precision,
+    precision: Precision | None = None,
 ) -> dict[str, Any] | None:
     """Put the saved state back; returns its facts, None if there is none.
 
@@ -86,7 +87,9 @@ def load(
         missing = FACTS - facts.keys()
         if missing:
             raise ValueError(f"{path.name} lacks {', '.join(sorted(missing))}")
-        precision.load_state_dict(facts.pop("scaler"))
+        scaler = facts.pop("scaler")
+        if precision:
+            precision.load_state_dict(scaler)
     except DAMAGE as error:
         raise _beyond_repair(folder, error) from None
     state: dict[int, dict[str, Tensor]] = {}

@@ -16,7 +16,6 @@ import torch
 from src_models.data.augment import augmentation
 from src_models.data.cases import check_cases, check_structures, prepare
 from src_models.data.loader import BatchMaker, Share
-from src_models.data.loader import draw_batch as draw_batch
 from src_models.data.patches import PatchSampler
 from src_models.errors import InputError
 from src_models.outputs import judge

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from src_models.catalog import create_model
+from src_models.catalog import create_net
 from src_models.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -32,13 +32,7 @@ RESERVE = 1.15  # for what convolutions borrow and for gaps between blocks
 def empty_net(spec: NetSpec) -> nn.Module:
     """The net without numbers: shapes only, at no cost."""
     with torch.device("meta"):
-        return create_model(
-            spec.system,
-            ndim=spec.ndim,
-            in_channels=spec.in_channels,
-            classes=spec.classes,
-            preset=spec.preset,
-        ).train()
+        return create_net(spec).train()
 
 
 def stored_bytes(net: nn.Module, image: Tensor) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from src_models.catalog import create_model
+from src_models.catalog import create_net
 from src_models.errors import InputError
 from src_models.losses import Loss, loss_by_name
 from src_models.training import checkpoint
@@ -103,13 +103,7 @@ def begin(
     loss = loss_by_name(plan.loss)
     loss.check(spec.classes)
     torch.manual_seed(plan.seed)
-    net = create_model(
-        spec.system,
-        ndim=spec.ndim,
-        in_channels=spec.in_channels,
-        classes=spec.classes,
-        preset=spec.preset,
-    )
+    net = create_net(spec)
     ema = deepcopy(net).requires_grad_(False)
     net = fabric.to_device(net)  # first, so that the optimizer's state goes there too
     if plan.channels_last:

@@ -21,7 +21,7 @@ from torch import nn
 from zoo import discs, make_card, make_recipe
 
 import src_models.training.fit as fitting
-from src_models.catalog import create_model
+from src_models.catalog import create_net
 from src_models.data.cases import Case
 from src_models.data.splits import Split
 from src_models.errors import InputError
@@ -163,11 +163,11 @@ class TestFit:
         """PyTorch's own random numbers start anew with each epoch, too."""
 
         def forgetful(*args: Any, **kwargs: Any) -> Any:
-            net = create_model(*args, **kwargs)
+            net = create_net(*args, **kwargs)
             net.dropout.p = 0.5  # type: ignore[union-attr]
             return net
 
-        monkeypatch.setattr(making, "create_model", forgetful)
+        monkeypatch.setattr(making, "create_net", forgetful)
         drain(steps(tmp_path / "whole"))
         going = steps(tmp_path / "parts")
         next(event for event in going if isinstance(event, Epoch))
