@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from napari.utils.notifications import show_error
 
 from napari_segreview._plugin import ScanLibrary
+from napari_segreview.core.cases import Cases
 from napari_segreview.core.session import Session
 from napari_segreview.engine import LocalEngine
 from napari_segreview.layers.shelf import NapariShelf
@@ -58,10 +59,13 @@ def session_of(viewer: Any) -> Session:
 
 def _new_session(viewer: Any) -> Session:
     shelf, runner = NapariShelf(viewer), ThreadRunner()
-    session = Session(LocalEngine(), shelf, ScanLibrary(), runner, thread="main")
+    session = Session(
+        LocalEngine(), shelf, ScanLibrary(), runner, cases=Cases(), thread="main"
+    )
     shelf.on_change(session.layers_changed)
     session.changed.connect(_notify)
-    viewer.window._qt_window.destroyed.connect(lambda: runner.close())
+    for end in (runner.close, session.correcting.close):
+        viewer.window._qt_window.destroyed.connect(lambda end=end: end())
     return session
 
 

@@ -1,0 +1,199 @@
+"""Which label layers have a journal, and what is left of earlier work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_segreview.core.case import CaseFacts, scan_ref
+from napari_segreview.core.lock import TakenError
+from napari_segreview.core.work import Work
+from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
+    from napari_segreview.core.case import ScanRef
+    from napari_segreview.core.cases import Cases, Leftover
+    from napari_segreview.core.keeper import Keeper
+    from napari_segreview.core.protocols import LayerRef, Shelf
+    from napari_segreview.core.scan import Scan
+
+
+class Keeping:
+    """The keepers of the open label layers, and the leftovers of earlier starts.
+
+    Parameters
+    ----------
+    cases : Cases or None
+        Where journals live; None keeps none.
+    """
+
+    changed = Signal(object)  # Work
+
+    def __init__(self, shelf: Shelf, cases: Cases | None) -> None:
+        self._shelf, self._cases = shelf, cases
+        self._keepers: dict[str, Keeper] = {}
+        self._refused: dict[str, str] = {}  # layer → why it is read-only
+        self._work = Work()
+        if cases is not None:
+            cases.tidy()
+            self._work = Work(leftovers=cases.recoverable())
+
+    @property
+    def work(self) -> Work:
+        return self._work
+
+    # ── layers ─────────────────────────────────────────────────────────────────
+
+    def take(
+        self,
+        key: str,
+        scan: Scan | None,
+        origin: Literal["made", "chosen"] = "chosen",
+    ) -> None:
+        """Keep a layer's labels from now on, and correct it; one kept already stays so.
+
+        Raises
+        ------
+        InputError
+            If the layer is gone or its labels cannot be corrected.
+        """
+        if self._cases is None:
+            return
+        if key and key not in self._keepers:
+            labels = self._shelf.label_map(key)
+            facts = CaseFacts.of(labels, scan_ref(scan) if scan else None, origin)
+            try:
+                keeper = self._cases.begin(facts, labels.data)
+            except TakenError as error:
+                self._refused[key] = f"read-only: {labels.name} is open in {error}"
+                self._shelf.freeze(key)
+            else:
+                self._refused.pop(key, None)
+                self._bind(key, keeper)
+        self._become(layer=key, said="")
+
+    def layers_changed(self, labels: Sequence[LayerRef]) -> None:
+        """Layers were renamed, or closed: what was done to those is offered back."""
+        names = {ref.key: ref.name for ref in labels}
+        for key in self._keepers.keys() - names.keys():
+            self._close(key)
+        for key, keeper in self._keepers.items():
+            keeper.rename(names[key])
+        if self._work.layer not in names:
+            self._become(layer=next(reversed(self._keepers), ""))
+
+    def close(self) -> None:
+        """The window closes: all is saved, others may go on with it."""
+        for key in [*self._keepers]:
+            self._close(key)
+
+    # ── earlier work ───────────────────────────────────────────────────────────
+
+    def leftover(self, key: str) -> Leftover:
+        """The earlier work of that key; raises InputError if it is gone."""
+        for one in self._work.leftovers:
+            if one.key == key:
+                return one
+        raise InputError("that work is no longer there; it may be open elsewhere")
+
+    def missing_scan(self, key: str) -> Path | None:
+        """The file of the scan that earlier work belongs to; None if open, or gone."""
+        facts = self.leftover(key).facts
+        ref = facts.scan if facts else None
+        if ref is None or not ref.path or self._beside(ref):
+            return None
+        path = Path(ref.path)
+        return path if path.exists() else None
+
+    def restore(self, key: str) -> LayerRef:
+        """Show earlier work as a new layer and go on with its journal.
+
+        Raises
+        ------
+        InputError, OSError
+            If it is open elsewhere, or cannot be read; it stays on offer.
+        """
+        self.leftover(key)
+        if self._cases is None:
+            raise InputError("no journals are kept here")
+        try:
+            keeper = self._cases.resume(key)
+        except TakenError as error:
+            raise InputError(f"that work is open in {error}; go on there") from None
+        facts = keeper.facts
+        beside = self._beside(facts.scan) if facts.scan else ""
+        try:
+            ref = self._shelf.show(facts.label_map(keeper.labels.copy()), beside)
+            self._bind(ref.key, keeper)
+        except Exception:
+            keeper.close()
+            raise
+        left = tuple(one for one in self._work.leftovers if one.key != key)
+        self._become(layer=ref.key, said=keeper.said, leftovers=left)
+        return ref
+
+    def discard(self, key: str) -> None:
+        """Move earlier work to the trash; raises InputError or OSError if it cannot."""
+        self.leftover(key)
+        if self._cases is not None:
+            self._cases.discard(key)
+            self._become(leftovers=self._cases.recoverable())
+
+    # ── within ─────────────────────────────────────────────────────────────────
+
+    def _bind(self, key: str, keeper: Keeper) -> None:
+        self._keepers[key] = keeper
+        keeper.saved.connect(lambda _: self._become())
+        keeper.fault.connect(lambda _: self._become())
+        self._shelf.bind(key, keeper, lambda: self._renew(key))
+
+    def _renew(self, key: str) -> None:
+        """A layer got an array of another shape or type: another case from now on."""
+        scan, origin = self._keepers[key].facts.scan, self._keepers[key].facts.origin
+        self._close(key)
+        labels = self._shelf.label_map(key)
+        facts = CaseFacts.of(labels, scan, origin)
+        if self._cases is not None:
+            self._bind(key, self._cases.begin(facts, labels.data))
+            self._become()
+
+    def _close(self, key: str) -> None:
+        self._shelf.release(key)
+        self._keepers.pop(key).close()
+        if self._cases is not None:
+            self._become(leftovers=self._cases.recoverable())
+
+    def _beside(self, ref: ScanRef) -> str:
+        """The key of the open layer with that scan; "" if it is not open."""
+        for layer in self._shelf.images():
+            try:
+                found = scan_ref(self._shelf.scan(layer.key))
+            except InputError:
+                continue
+            if found.identity == ref.identity:
+                return layer.key
+        return ""
+
+    def _become(self, **changes: object) -> None:
+        """The line says the worst: one layer that is not saved before others that are."""
+        work = replace(self._work, **changes)  # type: ignore[arg-type]
+        states = [keeper.state for keeper in self._keepers.values()]
+        fault = next((one for one in states if one.fault), None)
+        own = self._keepers.get(work.layer)
+        if fault is not None:
+            line = fault.line
+        elif work.layer in self._refused:
+            line = self._refused[work.layer]
+        else:
+            line = own.state.line if own else ""
+        is_fault = fault is not None or work.layer in self._refused
+        work = replace(work, line=line, is_fault=is_fault)
+        if work != self._work:
+            self._work = work
+            self.changed.emit(work)
