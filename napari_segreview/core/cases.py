@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.case import CaseFacts
     from napari_segreview.core.edits import Labels
+    from napari_segreview.core.journal import Replayed
 
 log = logging.getLogger(__name__)
 TRASH = "trash"
@@ -85,6 +86,12 @@ class Cases:
         """
         return Keeper.begin(
             facts, labels, lambda: self._new_place(facts), clock=self._clock
+        )
+
+    def adopt(self, replayed: Replayed) -> Keeper:
+        """Keep work that was read from a project; raises TakenError as `begin`."""
+        return Keeper.adopt(
+            replayed, lambda: self._new_place(replayed.facts), clock=self._clock
         )
 
     def resume(self, key: str) -> Keeper:

@@ -123,6 +123,23 @@ class Keeper:
         copy = np.zeros(facts.shape, facts.dtype)  # untouched pages take no memory
         base.apply(copy)
         replayed = Replayed(facts, base.to_bytes(), copy, History())
+        return cls.adopt(replayed, find_place, clock=clock)
+
+    @classmethod
+    def adopt(
+        cls,
+        replayed: Replayed,
+        find_place: Callable[[], Place],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> Keeper:
+        """Start a journal of its own for work that was read elsewhere.
+
+        Raises
+        ------
+        TakenError
+            As `begin`.
+        """
         keeper = cls(replayed, find_place, clock=clock)
         with suppress(OSError):  # `_write` tries again, and tells
             keeper._place = find_place()

@@ -14,11 +14,12 @@ from napari_segreview.core.work import Work
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Literal
 
     from napari_segreview.core.case import ScanRef
     from napari_segreview.core.cases import Cases, Leftover
+    from napari_segreview.core.journal import Replayed
     from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.protocols import LayerRef, Shelf
     from napari_segreview.core.scan import Scan
@@ -102,9 +103,8 @@ class Keeping:
                 return one
         raise InputError("that work is no longer there; it may be open elsewhere")
 
-    def missing_scan(self, key: str) -> Path | None:
-        """The file of the scan that earlier work belongs to; None if open, or gone."""
-        facts = self.leftover(key).facts
+    def missing_scan(self, facts: CaseFacts | None) -> Path | None:
+        """The file of the scan that work belongs to; None if it is open, or gone."""
         ref = facts.scan if facts else None
         if ref is None or not ref.path or self._beside(ref):
             return None
@@ -120,10 +120,39 @@ class Keeping:
             If it is open elsewhere, or cannot be read; it stays on offer.
         """
         self.leftover(key)
+        ref = self._take_up(lambda cases: cases.resume(key))
+        left = tuple(one for one in self._work.leftovers if one.key != key)
+        self._become(leftovers=left)
+        return ref
+
+    def adopt(self, replayed: Replayed) -> LayerRef:
+        """Show labels of a project as a new layer and keep them from now on.
+
+        Raises
+        ------
+        InputError
+            If they are open in another window.
+        """
+        return self._take_up(lambda cases: cases.adopt(replayed))
+
+    def discard(self, key: str) -> None:
+        """Move earlier work to the trash; raises InputError or OSError if it cannot."""
+        self.leftover(key)
+        if self._cases is not None:
+            self._cases.discard(key)
+            self._become(leftovers=self._cases.recoverable())
+
+    def keepers(self) -> tuple[Keeper, ...]:
+        """Of the open layers, in the order they were taken."""
+        return tuple(self._keepers.values())
+
+    # ── within ─────────────────────────────────────────────────────────────────
+
+    def _take_up(self, get: Callable[[Cases], Keeper]) -> LayerRef:
         if self._cases is None:
             raise InputError("no journals are kept here")
         try:
-            keeper = self._cases.resume(key)
+            keeper = get(self._cases)
         except TakenError as error:
             raise InputError(f"that work is open in {error}; go on there") from None
         facts = keeper.facts
@@ -134,18 +163,8 @@ class Keeping:
         except Exception:
             keeper.close()
             raise
-        left = tuple(one for one in self._work.leftovers if one.key != key)
-        self._become(layer=ref.key, said=keeper.said, leftovers=left)
+        self._become(layer=ref.key, said=keeper.said)
         return ref
-
-    def discard(self, key: str) -> None:
-        """Move earlier work to the trash; raises InputError or OSError if it cannot."""
-        self.leftover(key)
-        if self._cases is not None:
-            self._cases.discard(key)
-            self._become(leftovers=self._cases.recoverable())
-
-    # ── within ─────────────────────────────────────────────────────────────────
 
     def _bind(self, key: str, keeper: Keeper) -> None:
         self._keepers[key] = keeper
