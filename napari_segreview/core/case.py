@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.edits import Labels
     from napari_segreview.core.scan import Scan
 
+Source = Literal["made", "chosen"]  # by a model here; by the user
 READ_PLANES = 64  # of the first axis, at most
 
 
@@ -54,14 +55,14 @@ class CaseFacts(Record):
     unit: Unit = "mm"
     table: tuple[LabelRow, ...] = ()
     scan: ScanRef | None = None
-    origin: Literal["made", "chosen"] = "chosen"  # by a model here; by the user
+    origin: Source = "chosen"
 
     @classmethod
     def of(
         cls,
         labels: LabelMap,
         scan: ScanRef | None = None,
-        origin: Literal["made", "chosen"] = "chosen",
+        origin: Source = "chosen",
     ) -> CaseFacts:
         """The facts of labels that are open."""
         rows = (

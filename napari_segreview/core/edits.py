@@ -13,7 +13,7 @@ import math
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,13 @@ Box = tuple[slice, ...]
 Tool = Literal[
     "brush", "fill", "eraser", "polygon", "click", "model", "propagate", "program"
 ]
+
+
+class Readable(Protocol):
+    """Labels that can be read box by box."""
+
+    def __getitem__(self, box: Box, /) -> Any: ...
+
 
 TILE = 64  # voxels along an axis
 _SIZE = struct.Struct("<I")
@@ -159,7 +166,7 @@ class Edit:
 
 def edit_between(
     old: Labels,
-    new: Labels,
+    new: Readable,
     boxes: Iterable[Box] | None = None,
     *,
     tool: str = "program",
@@ -170,8 +177,9 @@ def edit_between(
 
     Parameters
     ----------
-    old, new : integer arrays of one shape
-        The edit has the type of `old`.
+    old : integer array
+        The edit has its shape and type.
+    new : array, or what gives an array for a box
     boxes : iterable of Box, optional
         Where changes may be, overlapping or not; the whole array if not given. Cost is by
         the tiles they touch.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.case import CaseFacts
-    from napari_segreview.core.edits import Box
+    from napari_segreview.core.edits import Box, Readable
 
 FILE = "journal"
 SLACK = 1 << 20  # bytes a journal may hold beyond twice its content
@@ -212,7 +212,7 @@ class Keeper:
 
     def note(
         self,
-        labels: Labels,
+        labels: Readable,
         boxes: Iterable[Box] | None = None,
         *,
         tool: str = "program",
@@ -262,7 +262,7 @@ class Keeper:
         try:
             self._append()
         except TakenError as error:
-            self._tell(f"the work is open in {error}")
+            self._tell(str(error))
         except OSError as error:
             folder = self._place.folder if self._place else None
             self._tell(why(error, folder or error.filename))

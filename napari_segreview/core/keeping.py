@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_segreview.core.case import CaseFacts, scan_ref
+from napari_segreview.core.case import CaseFacts, Source, scan_ref
 from napari_segreview.core.lock import TakenError
 from napari_segreview.core.work import Work
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Literal
 
     from napari_segreview.core.case import ScanRef
     from napari_segreview.core.cases import Cases, Leftover
@@ -55,7 +54,7 @@ class Keeping:
         self,
         key: str,
         scan: Scan | None,
-        origin: Literal["made", "chosen"] = "chosen",
+        origin: Source = "chosen",
     ) -> None:
         """Keep a layer's labels from now on, and correct it; one kept already stays so.
 
@@ -67,16 +66,12 @@ class Keeping:
         if self._cases is None:
             return
         if key and key not in self._keepers:
-            labels = self._shelf.label_map(key)
-            facts = CaseFacts.of(labels, scan_ref(scan) if scan else None, origin)
+            self._refused.pop(key, None)
             try:
-                keeper = self._cases.begin(facts, labels.data)
+                self._begin(key, scan_ref(scan) if scan else None, origin)
             except TakenError as error:
-                self._refused[key] = f"read-only: {labels.name} is open in {error}"
+                self._refused[key] = f"read-only: open in {error.holder}"
                 self._shelf.freeze(key)
-            else:
-                self._refused.pop(key, None)
-                self._bind(key, keeper)
         self._become(layer=key, said="")
 
     def layers_changed(self, labels: Sequence[LayerRef]) -> None:
@@ -148,13 +143,16 @@ class Keeping:
 
     # ── within ─────────────────────────────────────────────────────────────────
 
+    def _begin(self, key: str, scan: ScanRef | None, origin: Source) -> None:
+        if self._cases is not None:
+            labels = self._shelf.label_map(key)
+            facts = CaseFacts.of(labels, scan, origin)
+            self._bind(key, self._cases.begin(facts, labels.data))
+
     def _take_up(self, get: Callable[[Cases], Keeper]) -> LayerRef:
         if self._cases is None:
             raise InputError("no journals are kept here")
-        try:
-            keeper = get(self._cases)
-        except TakenError as error:
-            raise InputError(f"that work is open in {error}; go on there") from None
+        keeper = get(self._cases)
         facts = keeper.facts
         beside = self._beside(facts.scan) if facts.scan else ""
         try:
@@ -176,11 +174,11 @@ class Keeping:
         """A layer got an array of another shape or type: another case from now on."""
         scan, origin = self._keepers[key].facts.scan, self._keepers[key].facts.origin
         self._close(key)
-        labels = self._shelf.label_map(key)
-        facts = CaseFacts.of(labels, scan, origin)
-        if self._cases is not None:
-            self._bind(key, self._cases.begin(facts, labels.data))
-            self._become()
+        try:
+            self._begin(key, scan, origin)
+        except InputError as error:
+            self._refused[key] = f"NOT saved: {error}"
+        self._become()
 
     def _close(self, key: str) -> None:
         self._shelf.release(key)

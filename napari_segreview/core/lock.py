@@ -17,7 +17,11 @@ FAR = 1 << 30  # Windows locks bytes; nothing is written at this one
 
 
 class TakenError(InputError):
-    """Another window or program is writing there."""
+    """Another window or program is writing there; `holder` says which."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"that work is open in {holder}; go on there")
+        self.holder = holder
 
 
 class Lock:

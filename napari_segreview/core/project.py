@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -36,6 +37,14 @@ MANIFEST = "project.json"
 MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = MappingProxyType(
     {}
 )  # version → how its manifest becomes that of the next one
+
+DAMAGED = (  # what zipfile raises at a damaged file
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    EOFError,
+    RuntimeError,  # an unknown compression, a password
+)
 
 
 class Project(Record):
@@ -119,7 +128,7 @@ def open_project(path: Path) -> OpenedProject:
                 _labels(store, number, facts, path)
                 for number, facts in enumerate(manifest.labels)
             ]
-    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"{path} is not a project of SegReview, or is damaged: {error}"
         ) from None
@@ -151,7 +160,11 @@ def _labels(
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "journal"
         copy.write_bytes(store.read(journal))
-        replayed = replay(copy)
+        try:
+            replayed = replay(copy)
+        except InputError as error:
+            words = str(error).replace(str(copy), f"{path}: {journal}")
+            raise InputError(words) from None
     try:
         data = np.lib.format.read_array(
             io.BytesIO(store.read(voxels)), allow_pickle=False

@@ -140,9 +140,12 @@ def to_label_map(layer: Labels, others: Iterable[Layer] = ()) -> LabelMap:
 
 
 def origin_of(layer: Layer) -> Origin | None:
-    """What the layer keeps of its scan, unless it was moved since."""
+    """What the layer keeps of its scan, unless it was moved or got other voxels since."""
     origin = layer.metadata.get(KEY)
     if not isinstance(origin, Origin):
+        return None
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    if shape[origin.has_time :][: origin.grid.ndim] != origin.grid.shape:
         return None
     return origin if np.allclose(origin.shown, transform_of(layer)) else None
 

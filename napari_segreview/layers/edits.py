@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_segreview.core.errors import InputError
+from napari_segreview.layers.steps import Painted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,8 +96,8 @@ class LayerEdits:
         layer = self._layer
         tool = TOOLS.get(str(layer.mode), "program")
         label = 0 if tool == "eraser" else int(layer.selected_label)
-        boxes = [_box(atom) for atom in event.value]
-        self._keeper.note(layer.data, boxes, tool=tool, label=label)
+        painted = Painted(layer.data, event.value)
+        self._keeper.note(painted, painted.boxes, tool=tool, label=label)
 
     def _replaced(self, _: Any) -> None:
         if self._fits():
@@ -115,11 +114,3 @@ class LayerEdits:
             edit.apply(self._layer.data)
             self._layer.refresh()
             self._look(edit.box)
-
-
-def _box(atom: Any) -> Box:
-    """Where one of napari's steps wrote: it gives a box, or the indices of voxels."""
-    key = getattr(atom, "slice_key", None)
-    if key is not None:
-        return tuple(key)
-    return tuple(slice(int(np.min(axis)), int(np.max(axis)) + 1) for axis in atom[0])
