@@ -133,7 +133,11 @@ def identity(scan: Scan) -> str:
     """
     data = scan.data
     digest = hashlib.blake2b(digest_size=16)
-    facts = [[*data.shape], data.dtype.str, np.round(scan.grid.affine, 4).tolist()]
+    facts = [
+        [*data.shape],
+        data.dtype.str,
+        (np.round(scan.grid.affine, 4) + 0.0).tolist(),
+    ]
     digest.update(json.dumps(facts).encode())
     step = -(-data.shape[0] // READ_PLANES)
     for plane in range(0, data.shape[0], step):

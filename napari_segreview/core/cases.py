@@ -183,5 +183,10 @@ class Cases:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    if root.is_dir():
-        yield from (one for one in sorted(root.iterdir()) if one.is_dir())
+    """Those in a folder, in the order of their names; none if it cannot be read."""
+    try:
+        yield from [one for one in sorted(root.iterdir()) if one.is_dir()]
+    except FileNotFoundError:
+        return
+    except OSError as error:  # never stops the start
+        log.warning("%s cannot be read: %s", root, error)

@@ -183,7 +183,12 @@ class Keeper:
         return keeper
 
     def close(self) -> None:
-        """End the work; a journal without a single edit is removed."""
+        """End the work; a journal without a single edit is removed.
+
+        What is not saved is tried once more.
+        """
+        if self._state.fault:
+            self._write()
         folder = self._place.folder if self._place else None
         self._leave()
         if folder is not None and not self._history.packed:

@@ -154,21 +154,25 @@ class Keeping:
             raise InputError("no journals are kept here")
         keeper = get(self._cases)
         facts = keeper.facts
-        beside = self._beside(facts.scan) if facts.scan else ""
         try:
+            beside = self._beside(facts.scan) if facts.scan else ""
             ref = self._shelf.show(facts.label_map(keeper.labels.copy()), beside)
-            self._bind(ref.key, keeper)
         except Exception:
             keeper.close()
             raise
+        self._bind(ref.key, keeper)
         self._become(layer=ref.key, said=keeper.said)
         return ref
 
     def _bind(self, key: str, keeper: Keeper) -> None:
+        try:
+            self._shelf.bind(key, keeper, lambda: self._renew(key))
+        except Exception:
+            keeper.close()
+            raise
         self._keepers[key] = keeper
         keeper.saved.connect(lambda _: self._become())
         keeper.fault.connect(lambda _: self._become())
-        self._shelf.bind(key, keeper, lambda: self._renew(key))
 
     def _renew(self, key: str) -> None:
         """A layer got an array of another shape or type: another case from now on."""

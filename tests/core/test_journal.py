@@ -227,6 +227,29 @@ def test_a_full_disk_is_said_and_nothing_is_lost(
     assert len(replayed.history.packed) == 3
 
 
+def test_closing_tries_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = begin(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", FullDisk(0))
+        labels = paint(keeper, (0, 0), 1)
+    keeper.close()
+    assert np.array_equal(replay(journal_of(tmp_path)).labels, labels)
+
+
+def test_a_folder_that_cannot_be_read_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    cases = Cases(tmp_path)
+    cases.tidy()
+    assert cases.recoverable() == ()
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="all may write here")
 def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

@@ -187,6 +187,16 @@ def test_after_release_the_layer_is_naparis_again(bench: Bench) -> None:
     assert np.array_equal(bench.keeper.labels, painted)
 
 
+def test_a_program_writes_as_one_edit(bench: Bench) -> None:
+    edits = bench.shelf._edits[bench.key]
+    edits.write((slice(1, 3), slice(0, 5), slice(0, 5)), 4, "click", 4)
+    assert (bench.layer.data == 4).sum() == 50
+    bench.check()
+    assert bench.tools == ["click"]
+    bench.layer.undo()
+    assert not bench.layer.data.any()
+
+
 def test_a_frozen_layer_cannot_be_painted(bench: Bench) -> None:
     bench.shelf.release(bench.key)
     bench.shelf.freeze(bench.key)
