@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton
 
+from napari_segreview import _widgets
 from napari_segreview._plugin import ScanLibrary
+from napari_segreview._widgets import session_of
 from napari_segreview.core.cases import Cases
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.journal import replay
@@ -212,3 +216,36 @@ def test_a_layer_of_another_size_is_another_case(desk: Desk, tmp_path: Path) -> 
     desk.layer.undo()
     assert not desk.layer.data.any()
     assert len(list((tmp_path / "work").glob("*/journal"))) == 2
+
+
+def test_the_plugin_keeps_what_is_open_when_its_window_closes(
+    make_napari_viewer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the widget as napari makes it, and the journals where they are by default."""
+    viewer = make_napari_viewer()
+    viewer.window.add_plugin_dock_widget("napari-segreview", "SegReview")
+    session, shelf = session_of(viewer), NapariShelf(viewer)
+    data = np.zeros(GRID.shape, np.uint8)
+    shelf.add(Scan(data=data, grid=GRID, name="closing.nii"))
+    session.correcting.choose(shelf.add(LabelMap(data=data.copy(), grid=GRID)).key)
+    viewer.layers[-1].paint((5, 20, 20), 1)
+    told: list[str] = []
+    monkeypatch.setattr(_widgets, "show_warning", told.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        viewer.layers[-1].paint((6, 20, 20), 2)
+    (warning,) = told
+    assert warning.startswith("NOT saved: the disk is full")
+    painted = viewer.layers[-1].data.copy()
+    viewer.close()
+    QApplication.processEvents()
+    (left,) = (
+        one for one in Cases().recoverable() if one.title.find("closing.nii") > 0
+    )
+    keeper = Cases().resume(left.key)
+    assert np.array_equal(keeper.labels, painted)
+    keeper.close()
+
+
+def refuse(*_: Any) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
