@@ -116,7 +116,7 @@ def test_a_flipped_byte_stops_the_reading_there(
 ) -> None:
     """Whatever byte of the first stroke: what came before is read, the file is kept."""
     content, before, states = two_strokes
-    start = before - next(len(frame) for frame in [last_frame(content[:before])])
+    start = before - len(last_frame(content[:before]))
     at = data.draw(st.integers(start, before - 1))
     bad = bytearray(content)
     bad[at] ^= data.draw(st.integers(1, 255))
@@ -144,8 +144,7 @@ def last_frame(content: bytes) -> bytes:
     "content", [b"", b"SEGREVJ\n", b"something else altogether"], ids=repr
 )
 def test_a_file_that_is_none(content: bytes, tmp_path: Path) -> None:
-    (left,) = (Cases(tmp_path).recoverable(), put(tmp_path, content))[:1]
-    assert left == ()
+    put(tmp_path, content)
     (left,) = Cases(tmp_path).recoverable()
     assert "is not a journal" in left.fault
     with pytest.raises(InputError, match="is not a journal"):
