@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from napari_segreview.core.work import NO_WORK, Work
+
 if TYPE_CHECKING:
     from napari_segreview.core.protocols import Device, LayerRef, Offer
     from napari_segreview.core.scan import Scan
@@ -48,6 +50,7 @@ class State:
     tolerance: float = 2.0
     report: Report | None = None
     running: Running | None = None
+    work: Work = NO_WORK
     said: str = ""
     fault: str = ""
 

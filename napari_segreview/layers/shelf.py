@@ -15,6 +15,8 @@ from napari_segreview.layers.conversion import (
     to_label_map,
     to_scan,
 )
+from napari_segreview.layers.edits import LayerEdits
+from napari_segreview.layers.looking import look_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.labels import LabelMap
 
 
@@ -30,6 +33,7 @@ class NapariShelf:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
+        self._edits: dict[str, LayerEdits] = {}
 
     def images(self) -> tuple[LayerRef, ...]:
         return self._refs(Image)
@@ -58,6 +62,18 @@ class NapariShelf:
         layer = labels_layer(labels, self._find(beside))
         self._viewer.add_layer(layer)
         return _ref(layer)
+
+    def bind(self, key: str, keeper: Keeper, outgrown: Callable[[], None]) -> None:
+        layer = self._get(key, Labels)
+        self._edits[key] = LayerEdits(
+            layer, keeper, outgrown, lambda box: look_at(self._viewer, layer, box)
+        )
+
+    def release(self, key: str) -> None:
+        self._edits.pop(key).release()
+
+    def freeze(self, key: str) -> None:
+        self._get(key, Labels).editable = False
 
     def on_change(self, then: Callable[[], None]) -> None:
         """Call `then` whenever layers come, go or are renamed."""
