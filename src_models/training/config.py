@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from src_models.card import Intensity, LabelRow, NetSpec, Record, parse
+from src_models.data.options import Augment
 from src_models.errors import InputError
 from src_models.losses import loss_by_name
 
@@ -56,20 +57,6 @@ class Patches(Record):
     batch: int = Field(ge=1)
     foreground: float = Field(default=0.5, ge=0, le=1)
     class_balance: bool = False
-
-
-class Augment(Record):
-    """Random changes; each 0 or empty is off. Angles in degrees, shares in 0..1."""
-
-    mirror_axes: tuple[int, ...] = ()
-    rotate: float = Field(default=15, ge=0)
-    scale: float = Field(default=0.15, ge=0, lt=1)
-    elastic: float = Field(default=0, ge=0)
-    gamma: float = Field(default=0.3, ge=0, lt=1)
-    brightness: float = Field(default=0.2, ge=0)
-    noise: float = Field(default=0.1, ge=0)
-    blur: float = Field(default=1.0, ge=0)
-    low_resolution: float = Field(default=0.5, ge=0, lt=1)
 
 
 class Schedule(Record):

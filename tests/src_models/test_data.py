@@ -16,10 +16,10 @@ from zoo import ball
 from src_models.card import Intensity
 from src_models.data.augment import augmentation
 from src_models.data.cases import Case, check_cases, check_structures, prepare
+from src_models.data.options import Augment
 from src_models.data.patches import PatchSampler
 from src_models.data.splits import side_of, split_cases
 from src_models.errors import InputError
-from src_models.training.config import Augment
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,8 +23,8 @@ from src_models.data.loader import (
     draw_batch,
 )
 from src_models.data.maps import signed_distances
+from src_models.data.options import Augment
 from src_models.data.patches import PatchSampler
-from src_models.training.config import Augment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
