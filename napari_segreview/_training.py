@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from glob import escape
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from napari_segreview.core.orientation import turn_to
 from napari_segreview.core.scan import check_finite
 from napari_segreview.scans import read_labels, read_one
 from src_models.errors import InputError
+from src_models.training.config import read_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +41,68 @@ def read_cases(recipe: Recipe, root: Path) -> Iterator[Case]:
         )
     for path in paths:
         yield _read_case(recipe, folder, path)
+
+
+def read_source(
+    source: Path, root: Path
+) -> tuple[Iterator[Case], Literal["mm", "px"], str]:
+    """Cases of a recipe or of a folder, one by one; their unit; the system to train.
+
+    Raises
+    ------
+    InputError
+        As `read_cases` and `read_folder`; or cases of a folder have different units.
+    """
+    if not source.is_dir():
+        recipe = read_recipe(source)
+        unit: Literal["mm", "px"] = "px" if recipe.spacing is None else "mm"
+        return read_cases(recipe, root), unit, recipe.net.system
+    folder = read_folder(source)
+    first, unit = next(folder)
+
+    def rest() -> Iterator[Case]:
+        yield first
+        for case, other in folder:
+            if other != unit:
+                raise InputError(
+                    f"{case.name} is measured in {other}, {first.name} in {unit}; one "
+                    "set, one kind"
+                )
+            yield case
+
+    return rest(), unit, "unet"
+
+
+def read_folder(folder: Path) -> Iterator[tuple[Case, Literal["mm", "px"]]]:
+    """Each image of ``images`` with the labels of its name in ``labels``, and its unit.
+
+    Raises
+    ------
+    InputError
+        If there is no image, or one without labels, of several frames or on another grid.
+    """
+    from src_models.data.cases import Case  # wakes torch
+
+    paths = sorted(path for path in folder.glob("images/*") if path.is_file())
+    if not paths:
+        raise InputError(
+            f"no images in {folder / 'images'}; give a recipe, or a folder with the "
+            "folders images and labels"
+        )
+    for path in paths:
+        stem = path.name.partition(".")[0]
+        same = sorted((folder / "labels").glob(f"{escape(stem)}.*"))
+        if not same:
+            raise InputError(f"{path.name} has no labels in {folder / 'labels'}")
+        scan, labels = read_one(path), read_labels(same[0])
+        apart = scan.grid.difference(labels.grid)
+        if apart or scan.has_time or labels.has_time:
+            raise InputError(
+                f"{path.name}: an image and its labels on one grid, without frames, are "
+                f"needed ({apart or 'it has frames'})"
+            )
+        image = np.moveaxis(scan.data, -1, 0) if scan.has_channels else scan.data[None]
+        yield Case(stem, stem, image, labels.data, scan.grid.spacing), scan.grid.unit
 
 
 def _read_case(recipe: Recipe, folder: Path, path: Path) -> Case:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_warning
 
 from napari_segreview._plugin import ScanLibrary
+from napari_segreview.core.cases import Cases
 from napari_segreview.core.session import Session
 from napari_segreview.engine import LocalEngine
 from napari_segreview.layers.shelf import NapariShelf
@@ -58,11 +59,18 @@ def session_of(viewer: Any) -> Session:
 
 def _new_session(viewer: Any) -> Session:
     shelf, runner = NapariShelf(viewer), ThreadRunner()
-    session = Session(LocalEngine(), shelf, ScanLibrary(), runner, thread="main")
+    session = Session(
+        LocalEngine(), shelf, ScanLibrary(), runner, cases=Cases(), thread="main"
+    )
     shelf.on_change(session.layers_changed)
     shelf.on_key("W", session.reviewing.next_worst)
     session.changed.connect(_notify)
-    viewer.window._qt_window.destroyed.connect(lambda: runner.close())
+
+    def close(_: object) -> None:
+        runner.close()
+        session.correcting.close()
+
+    viewer.window._qt_window.destroyed.connect(close)
     return session
 
 
@@ -70,3 +78,5 @@ def _notify(old: State, new: State) -> None:
     """A fault is also a napari notification: the dock may be hidden behind another."""
     if new.fault and new.fault != old.fault:
         show_error(new.fault)
+    if new.work.is_fault and new.work.line != old.work.line:
+        show_warning(new.work.line)

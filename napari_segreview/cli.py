@@ -235,6 +235,8 @@ def train(
         Path | None, typer.Option("--output", "-o", help="Folder of the new model.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="On each machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
 ) -> None:
     """Train a recipe; interrupted, the same command goes on where it was."""
     from napari_segreview._training import read_cases
@@ -249,13 +251,53 @@ def train(
     from src_models.training.run import train as training
 
     card = follow_training(
-        training(plan, cases, run=run, out=output, accelerator=device), err
+        training(
+            plan,
+            cases,
+            run=run,
+            out=output,
+            accelerator=device,
+            devices=devices,
+            nodes=nodes,
+        ),
+        err,
     )
+    if card is None:  # one of the further processes; the first one reports
+        return
     _say(
         f"{card.title}: Dice {card.locked.mean_dice:.4f} on {card.locked.cases} locked "
         f"cases, {card.validation.mean_dice:.4f} on {card.validation.cases} validation "
         f"cases\nWrote {output}"
     )
+
+
+@app.command()
+def plan(
+    source: Annotated[
+        Path, typer.Argument(help="A recipe, or a folder with images and labels.")
+    ],
+    data: Annotated[
+        Path, typer.Option(envvar="SEGREVIEW_DATA", help="Folder that holds the sets.")
+    ] = Path("data"),
+    system: Annotated[
+        str | None,
+        typer.Option(help="Architecture.", show_default="the recipe's, or unet"),
+    ] = None,
+    memory: Annotated[
+        int, typer.Option(min=1, help="MB that a training step may take.")
+    ] = 8000,
+    half: Annotated[bool, typer.Option(help="Training in 16 bit.")] = False,
+) -> None:
+    """Look at a data set; propose spacing, net, patches and batch within a memory."""
+    from napari_segreview._training import read_source
+    from src_models.training.fingerprint import fingerprint
+    from src_models.training.plan import lines, propose
+
+    with err.status(f"Reading {source}"):
+        cases, unit, known = read_source(source, data)
+        found = fingerprint(cases, unit=unit)
+    made = propose(found, memory_mb=memory, system=system or known, half=half)
+    _say("\n".join(lines(found, made)))
 
 
 @app.command()

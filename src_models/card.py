@@ -86,13 +86,14 @@ class Intensity(Record):
 
 
 class NetSpec(Record):
-    """Which net: the arguments of `create_model`."""
+    """Which net: the arguments of `create_model`. Options replace those of the preset."""
 
     system: str
     preset: str = "compact"
     ndim: Literal[2, 3]
     in_channels: int = Field(ge=1)
     classes: int = Field(ge=2)
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class LabelRow(Record):

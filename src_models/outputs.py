@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    Loss = Callable[[Tensor, Tensor], Tensor]
+    Loss = Callable[..., Tensor]
 
 
 class Auxiliary(NamedTuple):
@@ -52,28 +52,47 @@ def answer(said: Tensor | Outputs) -> Tensor:
     return said.logits if isinstance(said, Outputs) else said
 
 
-def judge(loss_of: Loss, said: Tensor | Outputs, labels_BS: Tensor) -> Tensor:
+def judge(
+    loss_of: Loss,
+    said: Tensor | Outputs,
+    labels_BS: Tensor,
+    maps: Mapping[str, Tensor] | None = None,
+    *,
+    supervision: float = 1.0,
+) -> Tensor:
     """The whole loss of a training step.
 
-    Auxiliary logits on another grid are compared with the labels there (nearest voxel).
+    Auxiliary logits on another grid are compared with the labels there, and with the maps
+    there (nearest voxel): a distance in mm, or a weight, is the same number on any grid.
 
     Parameters
     ----------
     loss_of : callable
-        (logits (B, K, *S), labels (B, *S)) → scalar.
+        (logits (B, K, *S), labels (B, *S)) → scalar; takes the maps third where there
+        are any.
     said : Tensor or Outputs
         What the net has returned.
     labels_BS : Tensor
         Integer labels.
+    maps : mapping of str to Tensor, optional
+        (B, *S) or (B, K, *S): what the loss reads beside the labels.
+    supervision : float ≥ 0
+        Times the weights of the auxiliary outputs, where the answer itself is judged
+        too; where it is not, they are all there is, and keep their weights.
     """
+
+    def term(logits: Tensor) -> Tensor:
+        shape = logits.shape[2:]
+        there = {name: map_on_grid(one, shape) for name, one in (maps or {}).items()}
+        labels = on_grid(labels_BS, shape)
+        return loss_of(logits, labels, there) if there else loss_of(logits, labels)
+
     if isinstance(said, Tensor):
-        return loss_of(said, labels_BS)
-    parts = [Auxiliary(said.weight, said.logits), *said.auxiliary]
-    terms = [
-        part.weight * loss_of(part.logits, on_grid(labels_BS, part.logits.shape[2:]))
-        for part in parts
-        if part.weight
-    ]
+        return term(said)
+    factor = supervision if said.weight else 1.0
+    weighed = [(said.weight, said.logits)]
+    weighed += [(factor * part.weight, part.logits) for part in said.auxiliary]
+    terms = [weight * term(logits) for weight, logits in weighed if weight]
     if said.penalty is not None:
         terms.append(said.penalty)
     return sum(terms[1:], start=terms[0])
@@ -86,3 +105,14 @@ def on_grid(labels_BS: Tensor, shape: tuple[int, ...]) -> Tensor:
     # float32 holds integers to 2²⁴ without loss.
     near = F.interpolate(labels_BS[:, None].float(), shape, mode="nearest-exact")
     return near[:, 0].to(labels_BS.dtype)
+
+
+def map_on_grid(map_BxS: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A map (B, *S) or (B, K, *S) at the voxels of another grid over the same extent."""
+    if map_BxS.shape[-len(shape) :] == shape:
+        return map_BxS
+    flat = map_BxS.ndim == len(shape) + 1
+    near = F.interpolate(
+        map_BxS[:, None] if flat else map_BxS, shape, mode="nearest-exact"
+    )
+    return near[:, 0] if flat else near

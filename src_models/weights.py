@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from src_models.card import CARD_FILE, WEIGHTS_FILE, TrainedCard, read_card
-from src_models.catalog import create_model
+from src_models.catalog import create_net
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -94,13 +94,7 @@ def load_model(folder: Path) -> tuple[nn.Module, TrainedCard]:
         tensors = load_file(path)
     except SafetensorError as error:
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
-    net = create_model(
-        card.net.system,
-        ndim=card.net.ndim,
-        in_channels=card.net.in_channels,
-        classes=card.net.classes,
-        preset=card.net.preset,
-    )
+    net = create_net(card.net)
     wanted = {k: tuple(v.shape) for k, v in net.state_dict().items()}
     given = {k: tuple(v.shape) for k, v in tensors.items()}
     if wanted != given:

@@ -18,7 +18,7 @@ from napari_segreview import _training_view, cli
 from napari_segreview._training import read_cases
 from src_models.card import read_card
 from src_models.training.config import read_recipe
-from src_models.training.fit import Epoch
+from src_models.training.curves import Epoch
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -57,7 +57,7 @@ SETS: dict[int, dict[str, Any]] = {
         "names": ("anterior", "posterior"),
         "in_channels": 1,
         "modality": "MR",
-        "patches": {"size": [32, 48, 32], "batch": 2},
+        "patches": {"size": [24, 32, 24], "batch": 2},
     },
 }
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
+    from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.scan import Scan
@@ -163,4 +164,20 @@ class Shelf(Protocol):
 
         These layers are for looking at: `images` and `label_layers` leave them out.
         """
+        ...
+
+    def bind(self, key: str, keeper: Keeper, outgrown: Callable[[], None]) -> None:
+        """Give each change of a Labels layer to its keeper, and its undo to the keeper.
+
+        `outgrown` is called when the layer gets an array of another shape or type.
+        Raises InputError if the layer is gone or cannot be painted on.
+        """
+        ...
+
+    def release(self, key: str) -> None:
+        """The end of `bind`: what is not kept yet is; the layer may be gone."""
+        ...
+
+    def freeze(self, key: str) -> None:
+        """Let nobody paint on a Labels layer."""
         ...

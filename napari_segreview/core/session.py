@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
+from napari_segreview.core.correcting import Correcting
 from napari_segreview.core.jobs import Job
+from napari_segreview.core.keeping import Keeping
 from napari_segreview.core.protocols import Segmentation, Wish
 from napari_segreview.core.reviewing import Reviewing
 from napari_segreview.core.state import JobKind, Running, State, view
@@ -20,9 +22,11 @@ from src_models.progress import Progress
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_segreview.core.cases import Cases
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
     from napari_segreview.core.scan import Scan
+    from napari_segreview.core.work import Work
 
 Submit = Callable[[Job[Any]], None]
 log = logging.getLogger(__name__)
@@ -39,6 +43,8 @@ class Session:
         Models; open layers; where scans come from.
     submit : callable
         Runs a job: on a thread in the window, at once in a test.
+    cases : Cases, optional
+        Where labels that are corrected have their journals; none are kept without.
     thread : {"main", None}
         Where answers are taken: the main thread in the window.
     clock : callable
@@ -54,6 +60,7 @@ class Session:
         library: Library,
         submit: Submit,
         *,
+        cases: Cases | None = None,
         thread: Literal["main"] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,8 +83,12 @@ class Session:
             become=self._become,
             start=self._start,
             settle=self._settle,
-            say=self._say,
+            say=self.say,
         )
+        self._keeping = Keeping(shelf, cases)
+        self._keeping.changed.connect(self._work_changed)
+        self._work_changed(self._keeping.work)
+        self.correcting = Correcting(self._keeping, self)
         self.layers_changed()
 
     @property
@@ -100,6 +111,7 @@ class Session:
         if pair != (state.prediction, state.reference):
             state = replace(state, report=None)
         self._become(replace(state, prediction=prediction, reference=reference))
+        self._keeping.layers_changed(labels)
         if state.scan_key not in [ref.key for ref in images]:
             self.choose_scan(images[-1].key if images else "")
 
@@ -132,7 +144,7 @@ class Session:
             name = self._engine.add_model(folder)
             offers = self._engine.offers(self._state.scan)
         except (InputError, OSError) as error:
-            self._say(fault=_in_one_line(error))
+            self.say(fault=_in_one_line(error))
             return
         added = next(one for one in offers if one.name == name)
         state = replace(self._state, offers=offers, fault="")
@@ -159,8 +171,10 @@ class Session:
 
     # ── long work, one at a time ───────────────────────────────────────────────
 
-    def open(self, paths: Sequence[Path]) -> None:
-        """Read files or DICOM folders; each scan becomes a layer."""
+    def open(
+        self, paths: Sequence[Path], after: Callable[[], None] = lambda: None
+    ) -> None:
+        """Read files or DICOM folders; each scan becomes a layer. Then do `after`."""
 
         def steps() -> Generator[Progress, None, list[Scan | LabelMap]]:
             found: list[Scan | LabelMap] = []
@@ -169,7 +183,7 @@ class Session:
                 found += self._library.read(path)
             return found
 
-        self._open(", ".join(path.name for path in paths), steps())
+        self._open(", ".join(path.name for path in paths), steps(), after)
 
     def open_sample(self, key: str) -> None:
         """Open a sample that comes with the program."""
@@ -181,7 +195,10 @@ class Session:
         self._open(dict(self._state.samples).get(key, key), steps())
 
     def _open(
-        self, what: str, steps: Generator[Progress, None, list[Scan | LabelMap]]
+        self,
+        what: str,
+        steps: Generator[Progress, None, list[Scan | LabelMap]],
+        after: Callable[[], None] = lambda: None,
     ) -> None:
         if self._state.running is not None:
             return
@@ -192,6 +209,7 @@ class Session:
             images = {ref.key for ref in self._shelf.images()}
             if fresh := [ref.key for ref in refs if ref.key in images]:
                 self.choose_scan(fresh[-1])
+            after()
 
         self._start("open", what, steps, then)
 
@@ -207,17 +225,16 @@ class Session:
             device=state.device,
             mirror=state.mirror and shown.may_mirror,
         )
-        key = state.scan_key
+        key, scan = state.scan_key, state.scan
 
         def then(answer: Segmentation) -> None:
             ref = self._shelf.show(answer.labels, key)
             self.reviewing.made(ref.key, wish.model)
+            self._keeping.take(ref.key, scan, "made")
             self._settle(said=answer.said)
             self._take_as_prediction(ref)
 
-        self._start(
-            "segment", state.scan.name, self._engine.segment(state.scan, wish), then
-        )
+        self._start("segment", scan.name, self._engine.segment(scan, wish), then)
 
     def compare(self) -> None:
         """Score the prediction against the reference."""
@@ -230,9 +247,9 @@ class Session:
         try:
             self._state.report.to_csv(path)
         except InputError as error:
-            self._say(fault=str(error))
+            self.say(fault=str(error))
         else:
-            self._say(said=f"Saved the scores to {path}.")
+            self.say(said=f"Saved the scores to {path}.")
 
     def cancel(self) -> None:
         """Stop the job under way after its present step."""
@@ -304,7 +321,11 @@ class Session:
         self._job = None
         self._become(replace(self._state, running=None, said=said, fault=fault))
 
-    def _say(self, *, said: str = "", fault: str = "") -> None:
+    def _work_changed(self, work: Work) -> None:
+        self._become(replace(self._state, work=work))
+
+    def say(self, *, said: str = "", fault: str = "") -> None:
+        """Tell the user what was done, or what went wrong."""
         self._become(replace(self._state, said=said, fault=fault))
 
     def _take_as_prediction(self, ref: LayerRef) -> None:

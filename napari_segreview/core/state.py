@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from napari_segreview.core.work import NO_WORK, Work
+
 if TYPE_CHECKING:
     from napari_segreview.core.error_table import Order
     from napari_segreview.core.protocols import Device, LayerRef, Offer
@@ -58,6 +60,7 @@ class State:
     worst_by: Order = "volume"
     spot: int = -1  # the row of the errors that was visited last
     running: Running | None = None
+    work: Work = NO_WORK
     said: str = ""
     fault: str = ""
 

@@ -43,7 +43,13 @@ def image_layers(scan: Scan) -> list[Image]:
     layers = [Image(data, name=name, rgb=colour, **place) for data, name in parts]
     for layer in layers:
         _remember(
-            layer, scan.grid, scan.has_time, scan.modality, scan.frame_ms, scan.warnings
+            layer,
+            scan.grid,
+            scan.has_time,
+            modality=scan.modality,
+            frame_ms=scan.frame_ms,
+            warnings=scan.warnings,
+            source=scan.source,
         )
     return layers
 
@@ -92,6 +98,7 @@ def to_scan(layer: Image) -> Scan:
         has_channels=bool(layer.rgb),
         frame_ms=origin.frame_ms if origin else None,
         modality=origin.modality if origin else "",
+        source=origin.source if origin else None,
         warnings=origin.warnings if origin else (),
     )
 
@@ -133,23 +140,18 @@ def to_label_map(layer: Labels, others: Iterable[Layer] = ()) -> LabelMap:
 
 
 def origin_of(layer: Layer) -> Origin | None:
-    """What the layer keeps of its scan, unless it was moved since."""
+    """What the layer keeps of its scan, unless it was moved or got other voxels since."""
     origin = layer.metadata.get(KEY)
     if not isinstance(origin, Origin):
+        return None
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    if shape[origin.has_time :][: origin.grid.ndim] != origin.grid.shape:
         return None
     return origin if np.allclose(origin.shown, transform_of(layer)) else None
 
 
-def _remember(
-    layer: Layer,
-    grid: Grid,
-    has_time: bool,
-    modality: str = "",
-    frame_ms: float | None = None,
-    warnings: tuple[str, ...] = (),
-) -> None:
-    shown = transform_of(layer)
-    layer.metadata[KEY] = Origin(grid, has_time, shown, modality, frame_ms, warnings)
+def _remember(layer: Layer, grid: Grid, has_time: bool, **facts: Any) -> None:
+    layer.metadata[KEY] = Origin(grid, has_time, transform_of(layer), **facts)
 
 
 def _twin(

@@ -17,6 +17,8 @@ import numpy as np
 from napari_segreview.core.geometry import Grid, Unit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari.layers import Layer
 
     from napari_segreview.core.geometry import Affine
@@ -39,6 +41,7 @@ class Origin:
     modality: str = ""
     frame_ms: float | None = None
     warnings: tuple[str, ...] = ()
+    source: Path | None = None
 
 
 def placement(grid: Grid, has_time: bool, frame_ms: float | None) -> dict[str, Any]:

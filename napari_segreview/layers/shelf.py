@@ -15,7 +15,9 @@ from napari_segreview.layers.conversion import (
     to_label_map,
     to_scan,
 )
+from napari_segreview.layers.edits import LayerEdits
 from napari_segreview.layers.errors import error_layers, go_to, is_shown_only
+from napari_segreview.layers.looking import look_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.review import ErrorMaps
 
@@ -32,6 +35,7 @@ class NapariShelf:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
+        self._edits: dict[str, LayerEdits] = {}
 
     def images(self) -> tuple[LayerRef, ...]:
         return self._refs(Image)
@@ -74,6 +78,18 @@ class NapariShelf:
     def on_key(self, key: str, then: Callable[[], None]) -> None:
         """Call `then` when the key is pressed over the image."""
         self._viewer.bind_key(key, lambda _: then(), overwrite=True)
+
+    def bind(self, key: str, keeper: Keeper, outgrown: Callable[[], None]) -> None:
+        layer = self._get(key, Labels)
+        self._edits[key] = LayerEdits(
+            layer, keeper, outgrown, lambda box: look_at(self._viewer, layer, box)
+        )
+
+    def release(self, key: str) -> None:
+        self._edits.pop(key).release()
+
+    def freeze(self, key: str) -> None:
+        self._get(key, Labels).editable = False
 
     def on_change(self, then: Callable[[], None]) -> None:
         """Call `then` whenever layers come, go or are renamed."""

@@ -15,6 +15,7 @@ from napari_segreview.ui.job_bar import JobBar
 from napari_segreview.ui.models_panel import ModelsPanel
 from napari_segreview.ui.scan_panel import ScanPanel
 from napari_segreview.ui.segment_panel import SegmentPanel
+from napari_segreview.ui.work_panel import WorkPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,12 +51,15 @@ class Dock(QWidget):
         super().__init__()
         settings = settings or SettingsFile()
         self.scan = ScanPanel(session)
+        self.work = WorkPanel(session)
         self.panels = {title: (PANELS | ALONE)[title](session) for title in titles}
         self.jobs = JobBar(session)
         inside = QWidget()
         parts = column(inside)
         parts.addWidget(self.scan)
-        self.scan.setVisible(not set(titles) <= set(ALONE))
+        parts.addWidget(self.work)
+        for part in (self.scan, self.work):
+            part.setVisible(not set(titles) <= set(ALONE))
         for title, panel in self.panels.items():
             folds = len(titles) > 1
             parts.addWidget(section(title, panel, settings) if folds else panel)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
+from inspect import signature
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src_models.catalog import (
     asdnet,
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["CARDS", "ModelCard", "create_model", "find_card"]
+    from src_models.card import NetSpec
+
+__all__ = ["CARDS", "ModelCard", "create_model", "create_net", "find_card"]
+
+ALWAYS = ("ndim", "in_channels", "classes")
 
 CARDS: Mapping[str, ModelCard] = MappingProxyType(
     {
@@ -81,6 +86,7 @@ def create_model(
     in_channels: int,
     classes: int,
     preset: str = "compact",
+    options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """Build a net with random weights.
 
@@ -94,6 +100,8 @@ def create_model(
     preset : str
         "paper": as published; "paper-…": what else the card has of it. "compact": the
         same idea at a size for a CPU.
+    options : mapping, optional
+        Arguments of the net's class in place of the preset's.
 
     Returns
     -------
@@ -104,7 +112,7 @@ def create_model(
     Raises
     ------
     InputError
-        If no card, preset or dimension fits; it says which there are.
+        If no card, preset, dimension or option fits; it says which there are.
     """
     card = find_card(name)
     if ndim not in card.dims:
@@ -121,13 +129,36 @@ def create_model(
         )
     module, _, attribute = card.build.partition(":")
     make = getattr(import_module(f"src_models.nets.{module}"), attribute)
-    net: nn.Module = make(
-        ndim=ndim,
-        in_channels=in_channels,
-        classes=classes,
-        **card.presets[preset, ndim],
-    )
+    known = [one for one in signature(make).parameters if one not in ALWAYS]
+    for option in options or ():
+        if option not in known:
+            raise InputError(
+                f"{card.title} has no option {option!r}; there are {', '.join(known)}"
+            )
+    values = {**card.presets[preset, ndim], **(options or {})}
+    try:
+        net: nn.Module = make(
+            ndim=ndim, in_channels=in_channels, classes=classes, **values
+        )
+    except (TypeError, ValueError, LookupError) as error:
+        if not options or isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{card.title} cannot be built with the options {dict(options)}: {error}"
+        ) from None
     return net
+
+
+def create_net(spec: NetSpec) -> nn.Module:
+    """Build the net that a recipe or a card of a trained model asks for."""
+    return create_model(
+        spec.system,
+        ndim=spec.ndim,
+        in_channels=spec.in_channels,
+        classes=spec.classes,
+        preset=spec.preset,
+        options=spec.options,
+    )
 
 
 def _either(values: tuple[int, ...]) -> str:

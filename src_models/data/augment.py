@@ -8,7 +8,7 @@ import numpy as np
 from monai import transforms as mt
 
 if TYPE_CHECKING:
-    from src_models.training.config import Augment
+    from src_models.data.options import Augment
 
 BOTH = ("image", "labels")
 IMAGE = ("image",)

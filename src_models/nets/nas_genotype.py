@@ -155,6 +155,15 @@ def find_genotype(name: str) -> Genotype:
     return GENOTYPES[name]
 
 
+def as_genotype(genotype: Genotype | str | dict[str, Any]) -> Genotype:
+    """Whatever names or describes one; see `find_genotype`, `genotype_from_dict`."""
+    if isinstance(genotype, str):
+        return find_genotype(genotype)
+    if isinstance(genotype, Genotype):
+        return genotype
+    return genotype_from_dict(genotype)
+
+
 def _nodes(kind: Kind, rows: object) -> tuple[Node, ...]:
     """Lists as nodes; refuses what is not pairs of [operation, input]."""
     nodes = []

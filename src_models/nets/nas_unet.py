@@ -8,13 +8,13 @@ Shape letters: B batch, C channels, S spatial axes (Y X, or Z Y X), K classes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src_models.nets.nas_cells import Cell, Operations, Skeleton
-from src_models.nets.nas_genotype import Genotype, find_genotype
+from src_models.nets.nas_genotype import as_genotype
 
 if TYPE_CHECKING:
-    from src_models.nets.nas_genotype import Kind
+    from src_models.nets.nas_genotype import Genotype, Kind
 
 STEM = 4  # times the channels of a node
 
@@ -28,8 +28,9 @@ class NASUNet(Skeleton):
         Cells found in 2D serve in 3D, with operations of three axes.
     in_channels, classes : int
         C of the input, K of the output.
-    genotype : Genotype or {"v1", "v2", "v3"}
-        One that a search has found, or one of the published.
+    genotype : Genotype, {"v1", "v2", "v3"} or dict
+        One that a search has found, also as `Genotype.to_dict` gives it (the form of a
+        recipe), or one of the published.
     channels : int
         Of each node, the same at every depth.
     depth : int
@@ -42,11 +43,11 @@ class NASUNet(Skeleton):
         ndim: int,
         in_channels: int,
         classes: int,
-        genotype: Genotype | str = "v2",
+        genotype: Genotype | str | dict[str, Any] = "v2",
         channels: int = 32,
         depth: int = 5,
     ) -> None:
-        genes = find_genotype(genotype) if isinstance(genotype, str) else genotype
+        genes = as_genotype(genotype)
         operations = Operations(ndim)
 
         def make_cell(kind: Kind, c0: int, c1: int) -> Cell:

@@ -45,9 +45,14 @@ def draft_card(recipe: Recipe, cases: Split) -> TrainedCard:
         ),
         precision="float32",
         sha256="",
-        versions={
-            "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES},
-        },
+        versions=versions(),
         recipe=recipe.model_dump(mode="json"),
     )
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that the weights depend on."""
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }

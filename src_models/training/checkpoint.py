@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
+    from lightning_fabric.plugins import Precision
     from torch import Tensor, nn
 
 PARTS = ("net", "ema")
-FACTS = {"epoch", "best", "history", "recipe"}
+FACTS = {"epoch", "best", "history", "recipe", "scaler"}
 BEST = "best.safetensors"
 # What reading a file that is cut, edited or of another net can end in.
 DAMAGE = (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError)
@@ -31,11 +32,13 @@ def save(
     net: nn.Module,
     ema: nn.Module,
     optimizer: torch.optim.Optimizer,
+    precision: Precision | None = None,
     facts: dict[str, Any],
 ) -> None:
     """Write the state after an epoch; the earlier one stays until this one is whole.
 
     `facts` (JSON) names the tensor file, so that the two can never be of different epochs.
+    With them goes the scale of 16-bit gradients, where `precision` keeps one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
@@ -45,9 +48,14 @@ def save(
         tensors |= {f"optimizer/{index}/{k}": v for k, v in state.items()}
     name = f"state-{facts['epoch']}.safetensors"
     save_tensors(tensors, folder / name)
+    scaler = precision.state_dict() if precision else {}
+    held = {**facts, "tensors": name, "scaler": scaler}
     fresh = folder / "state.json.new"
-    fresh.write_text(json.dumps({**facts, "tensors": name}), encoding="utf-8")
-    os.replace(fresh, folder / "state.json")
+    try:
+        fresh.write_text(json.dumps(held), encoding="utf-8")
+        os.replace(fresh, folder / "state.json")
+    finally:
+        fresh.unlink(missing_ok=True)
     for old in folder.glob("state-*.safetensors"):
         if old.name != name:
             old.unlink()
@@ -59,6 +67,7 @@ def load(
     net: nn.Module,
     ema: nn.Module,
     optimizer: torch.optim.Optimizer,
+    precision: Precision | None = None,
 ) -> dict[str, Any] | None:
     """Put the saved state back; returns its facts, None if there is none.
 
@@ -78,6 +87,9 @@ def load(
         missing = FACTS - facts.keys()
         if missing:
             raise ValueError(f"{path.name} lacks {', '.join(sorted(missing))}")
+        scaler = facts.pop("scaler")
+        if precision:
+            precision.load_state_dict(scaler)
     except DAMAGE as error:
         raise _beyond_repair(folder, error) from None
     state: dict[int, dict[str, Tensor]] = {}

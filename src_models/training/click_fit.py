@@ -23,7 +23,7 @@ from src_models.errors import InputError
 from src_models.interactive.net import ClickNet
 from src_models.interactive.prompt_maps import CHANNELS, image_channels, stack
 from src_models.training import checkpoint
-from src_models.training.fit import average_into
+from src_models.training.parts import average_into
 from src_models.training.schedule import warm_cosine
 
 if TYPE_CHECKING:

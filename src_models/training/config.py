@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from src_models.card import Intensity, LabelRow, NetSpec, Record, parse
+from src_models.data.options import Augment
 from src_models.errors import InputError
 from src_models.losses import loss_by_name
 
@@ -45,40 +46,68 @@ class DataSpec(Record):
 
 
 class Patches(Record):
-    """What one training step sees."""
+    """What one training step sees.
+
+    `batch` patches at a time on each device; `foreground` is the share of them that is
+    centred on a structure, which `class_balance` draws from the whole set before it
+    draws a case, so that a structure of few cases is seen as often as the others.
+    """
 
     size: tuple[PositiveInt, ...]
     batch: int = Field(ge=1)
     foreground: float = Field(default=0.5, ge=0, le=1)
-
-
-class Augment(Record):
-    """Random changes; each 0 or empty is off. Angles in degrees, shares in 0..1."""
-
-    mirror_axes: tuple[int, ...] = ()
-    rotate: float = Field(default=15, ge=0)
-    scale: float = Field(default=0.15, ge=0, lt=1)
-    elastic: float = Field(default=0, ge=0)
-    gamma: float = Field(default=0.3, ge=0, lt=1)
-    brightness: float = Field(default=0.2, ge=0)
-    noise: float = Field(default=0.1, ge=0)
-    blur: float = Field(default=1.0, ge=0)
-    low_resolution: float = Field(default=0.5, ge=0, lt=1)
+    class_balance: bool = False
 
 
 class Schedule(Record):
-    """How long, how fast, in which precision."""
+    """How long, how fast, in which precision.
+
+    Attributes
+    ----------
+    epochs, steps : int
+        An epoch is `steps` steps of the optimizer, each on `accumulate` batches.
+    optimizer : {"adamw", "sgd"}
+        "sgd" is with Nesterov's `momentum`.
+    schedule : {"cosine", "poly", "plateau"}
+        After `warmup` steps: half a cosine to 0; (1 − t)^`power`; or `plateau_factor`
+        times as fast after each `plateau` epochs without a better validation Dice.
+    patience : int
+        Epochs without a better validation Dice after which training stops; 0: never.
+    deep_supervision : float
+        Times the weights that a net gives its auxiliary outputs; 0 leaves them out.
+    sync_loss : bool
+        With several processes: take the loss over the batches of all of them, as
+        losses that sum over the batch (Dice) are meant, instead of the mean of each
+        one's loss. Costs the transfer of the logits.
+    channels_last : bool
+        Keep channels innermost in memory; quicker for 16-bit on many GPUs.
+    workers : int, optional
+        Threads that make patches while the net learns; none given: by the machine.
+        They change nothing but the speed.
+    """
 
     loss: str = "dice + ce"
     epochs: int = Field(ge=1)
     steps: int = Field(ge=1)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
+    momentum: float = Field(default=0.9, gt=0, lt=1)
+    schedule: Literal["cosine", "poly", "plateau"] = "cosine"
     warmup: int = Field(default=100, ge=0)
+    power: float = Field(default=0.9, gt=0)
+    plateau: int = Field(default=10, ge=1)
+    plateau_factor: float = Field(default=0.2, gt=0, lt=1)
+    patience: int = Field(default=0, ge=0)
+    accumulate: int = Field(default=1, ge=1)
     ema: float = Field(default=0.99, ge=0, lt=1)
     clip: float = Field(default=1.0, gt=0)
+    deep_supervision: float = Field(default=1.0, ge=0)
+    sync_loss: bool = False
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    seed: int = 0
+    channels_last: bool = False
+    workers: int | None = Field(default=None, ge=0)
+    seed: int = Field(default=0, ge=0)
 
 
 class Recipe(Record):

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from torch import distributed
 
 from src_models.card import TrainedCard
+from src_models.data.cases import check_cases
 from src_models.data.splits import Split, split_cases
 from src_models.inference import Options
 from src_models.progress import Progress
 from src_models.training.cards import draft_card
-from src_models.training.evaluate import reports, summary
-from src_models.training.fit import Epoch, Step, fit, mean_dice
+from src_models.training.evaluate import (
+    Found,
+    case_dices,
+    reports,
+    summary,
+    write_cases,
+    write_summary,
+)
+from src_models.training.fit import fit
 from src_models.weights import save_model
 
 if TYPE_CHECKING:
@@ -24,8 +33,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from src_models.data.cases import Case
-    from src_models.metrics import Report
     from src_models.training.config import Recipe
+    from src_models.training.curves import Epoch
 
 HALF_LOSES = 5e-4  # validation Dice that 16-bit weights may cost
 
@@ -37,7 +46,9 @@ def train(
     run: Path,
     out: Path,
     accelerator: str = "auto",
-) -> Generator[Step | Epoch | Progress, None, TrainedCard]:
+    devices: int = 1,
+    nodes: int = 1,
+) -> Generator[Epoch | Progress, None, TrainedCard | None]:
     """Train, then measure the best net on the cases it has never seen, then save.
 
     Parameters
@@ -45,15 +56,22 @@ def train(
     run : Path
         Folder of the run's state; an interrupted run is taken up again there.
     out : Path
-        Folder of the finished model: weights, card, ``locked.csv`` (one row a case and
-        structure).
+        Folder of the finished model: weights, card, ``validation.csv`` and
+        ``locked.csv`` (one row a case and structure), ``summary.csv`` (mean ± sd).
+    accelerator, devices, nodes
+        As for `fit`.
 
     Yields
     ------
-    Step, Epoch
-        While training.
     Progress
-        While evaluating.
+        For each step of training and each case of the evaluation.
+    Epoch
+        After each epoch.
+
+    Returns
+    -------
+    TrainedCard or None
+        None in all but the first of several processes: it alone evaluates and saves.
     """
     sides = split_cases(
         cases,
@@ -61,28 +79,44 @@ def train(
         validation=recipe.data.validation,
         locked=recipe.data.locked,
     )
-    net = yield from fit(recipe, sides, run, accelerator=accelerator)
+    spec = recipe.net
+    check_cases(
+        sides.locked,
+        ndim=spec.ndim,
+        in_channels=spec.in_channels,
+        classes=spec.classes,
+    )
+    net = yield from fit(
+        recipe, sides, run, accelerator=accelerator, devices=devices, nodes=nodes
+    )
+    if devices * nodes > 1 and distributed.get_rank():
+        return None
     card = draft_card(recipe, sides)
     if _half_is_enough(net, card, sides):
         net = net.half().float()
         card = card.model_copy(update={"precision": "float16"})
-    scores = {}
-    found: list[tuple[str, Report]] = []
-    for side in ("validation", "locked"):
-        held: tuple[Case, ...] = getattr(sides, side)
-        found = []
-        device = str(next(net.parameters()).device)
-        options = Options(device=device, mirror=recipe.mirror)
-        for one in reports(
-            net, card, held, tolerance=recipe.tolerance, options=options
-        ):
-            found.append(one)
-            yield Progress(len(found), len(held), f"evaluating {side} case {one[0]}")
-        scores[side] = summary([report for _, report in found])
+    found: dict[str, Found] = {}
+    for side, held in (("validation", sides.validation), ("locked", sides.locked)):
+        found[side] = yield from _measure(net, card, recipe, side, held)
+    scores = {side: summary([one for _, one in rows]) for side, rows in found.items()}
     values = {**card.model_dump(warnings=False), **scores}
     card = save_model(net, TrainedCard.model_validate(values), out)
-    _write_cases(found, out / "locked.csv")
+    for side, rows in found.items():
+        write_cases(rows, out / f"{side}.csv")
+    write_summary(found, out / "summary.csv")
     return card
+
+
+def _measure(
+    net: nn.Module, card: TrainedCard, recipe: Recipe, side: str, cases: Sequence[Case]
+) -> Generator[Progress, None, Found]:
+    device = str(next(net.parameters()).device)
+    options = Options(device=device, mirror=recipe.mirror)
+    found: Found = []
+    for one in reports(net, card, cases, tolerance=recipe.tolerance, options=options):
+        found.append(one)
+        yield Progress(len(found), len(cases), f"evaluating {side} case {one[0]}")
+    return found
 
 
 def _half_is_enough(net: nn.Module, card: TrainedCard, sides: Split) -> bool:
@@ -90,17 +124,6 @@ def _half_is_enough(net: nn.Module, card: TrainedCard, sides: Split) -> bool:
     device = next(net.parameters()).device
     rounded = deepcopy(net).half().float()
     with torch.inference_mode():
-        before = mean_dice(net, card, sides.validation, device)
-        after = mean_dice(rounded, card, sides.validation, device)
-    return after >= before - HALF_LOSES
-
-
-def _write_cases(found: list[tuple[str, Report]], path: Path) -> None:
-    columns = ("case", "structure", "dice", "iou", "hd95", "assd", "nsd")
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(columns)
-        for name, report in found:
-            for row in report.rows:
-                numbers = [f"{getattr(row, key):.4f}" for key in columns[2:]]
-                table.writerow([name, row.name, *numbers])
+        before = case_dices(net, card, sides.validation, device)
+        after = case_dices(rounded, card, sides.validation, device)
+    return bool(np.mean(after) >= np.mean(before) - HALF_LOSES)

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from src_models.data.augment import augmentation
 from src_models.data.cases import prepare
+from src_models.data.loader import draw_batch
 from src_models.data.patches import PatchSampler
 from src_models.data.splits import split_cases
 from src_models.errors import InputError
 from src_models.losses import loss_by_name
 from src_models.nets.nas_supernet import Alphas, Shares, SuperNet, derive
-from src_models.training.fit import draw_batch
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -147,6 +147,22 @@ def test_five_axes_are_refused_in_words() -> None:
         to_scan(Image(np.zeros((2, 2, 2, 2, 2)), name="five"))
 
 
+def test_the_file_of_a_scan_travels_with_its_layer(tmp_path: Path) -> None:
+    scan = Scan(
+        data=np.zeros(SHAPE), grid=grid((0, 0, 0), (1, 1, 1)), name="s", source=tmp_path
+    )
+    assert to_scan(image_layers(scan)[0]).source == tmp_path
+
+
+def test_other_voxels_are_not_on_the_old_grid() -> None:
+    data = np.zeros(SHAPE, np.uint8)
+    lies = grid((0, 0, 0), (1, 1, 1))
+    layer = labels_layer(LabelMap(data=data, grid=lies))
+    layer.data = np.zeros((2, 5, 6), np.uint8)
+    assert origin_of(layer) is None
+    assert to_label_map(layer).grid.shape == (2, 5, 6)
+
+
 class TestLabels:
     lies = grid((0.1, 0.2, 0.3), (2.5, 1.0, 1.0))
     table = LabelTable.of({1: "liver", 4: "spleen"})

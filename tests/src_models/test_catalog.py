@@ -13,9 +13,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from src_models import CARDS, create_model
-from src_models.catalog import find_card
+from src_models.card import NetSpec
+from src_models.catalog import create_net, find_card
 from src_models.catalog.card import Source
 from src_models.errors import InputError
+from src_models.nets.nas_genotype import GENOTYPES
 
 ROWS = [(name, *row) for name, card in CARDS.items() for row in card.presets]
 COUNTS = {  # U-Net 2015 and 2016 by their layer lists, V-Net by its released code
@@ -170,6 +172,16 @@ def test_the_table_cannot_be_changed() -> None:
         ({"preset": "huge"}, "no preset 'huge'; there are ['compact', 'paper']"),
         ({"in_channels": 0}, "at least 1 channel"),
         ({"classes": 1}, "2 classes (background and one more) are needed"),
+        ({"options": {"width": 3}}, "U-Net has no option 'width'; there are widths, "),
+        ({"options": {"ndim": 2}}, "U-Net has no option 'ndim'"),
+        (
+            {"options": {"widths": 3}},
+            "U-Net cannot be built with the options {'widths'",
+        ),
+        (
+            {"name": "nas-unet", "options": {"genotype": "v9"}},
+            "no genotype 'v9'; there are v1, v2, v3",
+        ),
     ],
 )
 def test_what_is_not_there_is_refused_in_one_line(
@@ -193,3 +205,30 @@ def test_listing_wakes_no_torch() -> None:
 
 def test_find_card_gives_the_row() -> None:
     assert find_card("vnet") is CARDS["vnet"]
+
+
+def test_options_take_the_place_of_the_presets() -> None:
+    wish = {"ndim": 2, "in_channels": 1, "classes": 2}
+    net = create_model("fcn8s", **wish, options={"fc_width": 7})  # type: ignore[arg-type]
+    assert 7 in {weights.shape[0] for weights in net.parameters()}
+
+
+def test_a_searched_cell_goes_through_a_recipe() -> None:
+    found = GENOTYPES["v3"].to_dict()
+    spec = NetSpec(
+        system="nas-unet",
+        ndim=2,
+        in_channels=1,
+        classes=2,
+        options={"genotype": found, "channels": 16},
+    )
+    spec = NetSpec.model_validate_json(spec.model_dump_json())
+    by_name = create_model(
+        "nas-unet",
+        ndim=2,
+        in_channels=1,
+        classes=2,
+        options={"genotype": "v3", "channels": 16},
+    )
+    there = {k: v.shape for k, v in create_net(spec).state_dict().items()}
+    assert there == {k: v.shape for k, v in by_name.state_dict().items()}

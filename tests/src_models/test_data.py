@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -14,11 +15,11 @@ from zoo import ball
 
 from src_models.card import Intensity
 from src_models.data.augment import augmentation
-from src_models.data.cases import Case, prepare
+from src_models.data.cases import Case, check_cases, check_structures, prepare
+from src_models.data.options import Augment
 from src_models.data.patches import PatchSampler
 from src_models.data.splits import side_of, split_cases
 from src_models.errors import InputError
-from src_models.training.config import Augment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -277,3 +278,113 @@ class TestPrepare:
 
 
 GOLDEN_SIDES = "tvltttttttltttvtttttttvt"  # train, validation, locked
+
+
+class TestRareStructures:
+    def cases(self) -> list[Case]:
+        """Label 1 in all of ten cases, label 2 in the last only."""
+        made = []
+        for i in range(10):
+            labels = np.zeros((40, 40), np.uint8)
+            labels[5:15, 5:15] = 1
+            if i == 9:
+                labels[30, 30] = 2
+            made.append(case(labels, name=str(i)))
+        return made
+
+    def share(self, *, class_balance: bool) -> float:
+        sampler = PatchSampler(self.cases(), (8, 8), 1.0, class_balance=class_balance)
+        random = np.random.default_rng(0)
+        return float(
+            np.mean([(sampler.draw(random)[1] == 2).any() for _ in range(800)])
+        )
+
+    def test_are_oversampled_when_asked(self) -> None:
+        # Five standard deviations of 800 draws: 5 √(p (1 − p) / 800)
+        assert self.share(class_balance=True) == pytest.approx(1 / 2, abs=0.09)
+        assert self.share(class_balance=False) == pytest.approx(1 / 20, abs=0.04)
+
+    def test_the_other_patches_come_from_all_cases(self) -> None:
+        sampler = PatchSampler(self.cases(), (8, 8), 0.0, class_balance=True)
+        random = np.random.default_rng(0)
+        names = {sampler.pick(random).case.name for _ in range(200)}
+        assert names == {str(i) for i in range(10)}
+
+    @pytest.mark.parametrize("class_balance", [False, True])
+    def test_no_structure_anywhere_gives_patches_from_anywhere(
+        self, class_balance: bool
+    ) -> None:
+        empty = case(np.zeros((20, 20), np.uint8))
+        sampler = PatchSampler([empty], (8, 8), 1.0, class_balance=class_balance)
+        assert not sampler.draw(np.random.default_rng(0))[1].any()
+
+    @pytest.mark.parametrize("class_balance", [False, True])
+    def test_the_case_is_told_without_a_cut(self, class_balance: bool) -> None:
+        sampler = PatchSampler(self.cases(), (8, 8), 0.5, class_balance=class_balance)
+        for seed in range(40):
+            one, two = (np.random.default_rng(seed) for _ in range(2))
+            assert sampler.case_of(one) is sampler.pick(two).case
+
+    def test_many_places_are_thinned_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("src_models.data.patches.PLACES", 10)
+        labels = np.ones((10, 10), np.uint8)
+        sampler = PatchSampler([case(labels)], (1, 1), 1.0)
+        random = np.random.default_rng(0)
+        place = np.arange(100).reshape(1, 10, 10).astype("f4")
+        sampler = PatchSampler([case(labels, place)], (1, 1), 1.0)
+        drawn = {float(sampler.draw(random)[0].item()) for _ in range(200)}
+        assert drawn == set(range(0, 100, 10))
+
+
+SPEC = {"ndim": 2, "in_channels": 1, "classes": 3}
+
+
+class TestChecks:
+    def test_what_is_right_passes(self) -> None:
+        labels = np.array([[0, 1], [2, -1]], np.int8)
+        check_cases([case(labels), case(labels.astype(np.int64))], **SPEC)
+        check_cases([], **SPEC)
+
+    @pytest.mark.parametrize(
+        ("changed", "says"),
+        [
+            ({"labels": np.full((4, 4), 7, np.uint8)}, "values [7], the class table"),
+            ({"labels": np.full((4, 4), -2, np.int8)}, "values [-2]"),
+            ({"labels": np.zeros((4, 5), np.uint8)}, "(1, 4, 4) and (4, 5)"),
+            ({"labels": np.zeros((0, 0), np.uint8)}, "2D image (C, *S)"),
+            ({"image": np.zeros((2, 4, 4))}, "2 channel(s), the net reads 1"),
+            ({"image": np.full((1, 4, 4), np.nan)}, "no numbers"),
+            ({"instances": np.zeros((2, 2), np.int32)}, "instances have the shape"),
+        ],
+        ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+    )
+    def test_what_is_wrong_names_the_case(
+        self, changed: dict[str, Any], says: str
+    ) -> None:
+        good = case(np.zeros((4, 4), np.uint8), name="good")
+        bad = replace(good, name="patient7", **changed)
+        with pytest.raises(InputError) as caught:
+            check_cases([good, bad], **SPEC)
+        assert str(caught.value).startswith("case patient7: ")
+        assert says in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_nothing_to_learn(self) -> None:
+        empty, full = (case(np.full((4, 4), v, np.uint8)) for v in (0, 1))
+        check_structures([empty, full])
+        with pytest.raises(InputError, match="none of the 2 training images"):
+            check_structures([empty, empty])
+
+    def test_unknown_voxels_stay_unknown_on_another_grid(self) -> None:
+        labels = np.zeros((12, 12), np.int8)
+        labels[:, 4:8], labels[:, 8:] = 1, -1
+        ready = prepare(
+            replace(case(labels), instances=(labels > 0) * np.int32(9)),
+            Intensity(kind="zscore"),
+            (0.5, 0.5),
+        )
+        assert ready.labels.shape == (24, 24)
+        assert {int(v) for v in np.unique(ready.labels[:, 17:])} == {-1}
+        assert {int(v) for v in np.unique(ready.labels[:, 9:15])} == {1}
+        assert ready.instances is not None
+        assert np.array_equal(ready.instances == 9, ready.labels == 1)

@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from src_models.errors import InputError
-from src_models.training.config import read_recipe
-from src_models.training.schedule import warm_cosine
+from src_models.training.config import Schedule, read_recipe
+from src_models.training.schedule import (
+    factor_of,
+    plateau,
+    poly,
+    since_best,
+    warm_cosine,
+)
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 TOML = """
@@ -108,6 +114,20 @@ class TestRecipe:
                 "too few cases for training",
             ),
             ("[net]", "[net", "not a TOML file"),
+            ("epochs = 1", "epochs = 1\npatient = 3", "did you mean 'patience'?"),
+            (
+                "epochs = 1",
+                'epochs = 1\noptimizer = "adam"',
+                "train.optimizer: Input sh",
+            ),
+            (
+                "epochs = 1",
+                'epochs = 1\nschedule = "cosin"',
+                "train.schedule: Input sho",
+            ),
+            ("epochs = 1", "epochs = 1\naccumulate = 0", "train.accumulate: Input sho"),
+            ("epochs = 1", "epochs = 1\nseed = -1", "train.seed: Input should be gr"),
+            ("batch = 1", "batch = 1\nclass_balanced = true", "mean 'class_balance'?"),
         ],
     )
     def test_what_is_wrong_is_named(
@@ -130,7 +150,53 @@ class TestRecipe:
             read_recipe(tmp_path / "r.toml")
 
 
+def plan(**changed: object) -> Schedule:
+    given = {"epochs": 4, "steps": 5, "learning_rate": 1.0, "warmup": 4, **changed}
+    return Schedule.model_validate(given)
+
+
 class TestSchedule:
+    def test_a_recipe_may_choose(self) -> None:
+        steps = range(20)
+        cosine = [factor_of(plan(), i, []) for i in steps]
+        assert cosine == [warm_cosine(i, total=20, warmup=4) for i in steps]
+        rise = [0.2, 0.4, 0.6, 0.8]
+        chosen = plan(schedule="poly", power=2.0)
+        falls = [(1 - i / 16) ** 2 for i in range(16)]
+        assert [factor_of(chosen, i, []) for i in steps] == pytest.approx(rise + falls)
+        chosen = plan(schedule="plateau", plateau=2, plateau_factor=0.5)
+        scores = [0.5, 0.4, 0.5]
+        assert [factor_of(chosen, i, scores) for i in steps] == rise + [0.5] * 16
+
+    def test_poly_by_hand(self) -> None:
+        assert poly(0, total=10, warmup=0) == 1
+        assert poly(5, total=10, warmup=0, power=0.9) == pytest.approx(0.5**0.9)
+        assert poly(10, total=10, warmup=0) == poly(99, total=10, warmup=0) == 1e-3
+
+    @pytest.mark.parametrize(
+        ("scores", "drops"),
+        [
+            ([], 0),
+            ([0.5, 0.6, 0.7], 0),
+            ([0.5, 0.5, 0.5], 1),  # as good is no gain
+            ([0.5, 0.4, 0.6, 0.4], 0),
+            ([0.5, 0.4, 0.4, 0.4, 0.4], 2),
+            ([0.5, 0.4, 0.4, 0.6, 0.4, 0.4], 2),
+        ],
+    )
+    def test_plateau_by_hand(self, scores: list[float], drops: int) -> None:
+        assert plateau(scores, patience=2, factor=0.5) == 0.5**drops
+
+    def test_a_plateau_ends_somewhere(self) -> None:
+        assert plateau([0.0] * 500, patience=1, factor=0.1) == 1e-3
+
+    @pytest.mark.parametrize(
+        ("scores", "wanted"),
+        [([], 0), ([0.1], 0), ([0.1, 0.3, 0.2], 1), ([0.3, 0.3, 0.1], 2)],
+    )
+    def test_epochs_since_the_best(self, scores: list[float], wanted: int) -> None:
+        assert since_best(scores) == wanted
+
     def test_by_hand(self) -> None:
         factor = [warm_cosine(i, total=12, warmup=4) for i in range(13)]
         assert factor[:4] == [0.2, 0.4, 0.6, 0.8]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import shutil
 import signal
 import subprocess
@@ -20,14 +21,19 @@ from torch import nn
 from zoo import discs, make_card, make_recipe
 
 import src_models.training.fit as fitting
-from src_models.catalog import create_model
+from src_models.catalog import create_net
+from src_models.data.cases import Case
 from src_models.data.splits import Split
 from src_models.errors import InputError
+from src_models.inference import Options
 from src_models.metrics import score_all
+from src_models.metrics.columns import COLUMNS
 from src_models.progress import Progress, drain
 from src_models.training import checkpoint
-from src_models.training.evaluate import summary
-from src_models.training.fit import Epoch, Step, fit
+from src_models.training import parts as making
+from src_models.training.curves import Epoch
+from src_models.training.evaluate import case_dices, reports, summary
+from src_models.training.fit import fit
 from src_models.training.run import train
 from src_models.weights import load_model
 
@@ -65,7 +71,7 @@ def same(one: Path, two: Path) -> bool:
 
 def steps(
     run: Path, recipe: Recipe | None = None
-) -> Generator[Step | Epoch, None, nn.Module]:
+) -> Generator[Progress | Epoch, None, nn.Module]:
     return fit(recipe or make_recipe(), cases(), run, accelerator="cpu")
 
 
@@ -101,7 +107,7 @@ torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[2])
 from test_training import steps
 for event in steps(Path(sys.argv[1])):
-    if getattr(event, "epoch", 0) == 2 and event.number == 3:
+    if getattr(event, "note", "").startswith("epoch 2 ") and event.done == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -110,16 +116,18 @@ class TestFit:
     def test_it_tells_each_step_and_epoch(self, tmp_path: Path) -> None:
         events = list(steps(tmp_path))
         told = [
-            (e.epoch, e.number) if isinstance(e, Step) else e.number for e in events
+            (e.note[:7], e.done, e.total) if isinstance(e, Progress) else e.number
+            for e in events
         ]
-        one, two = ([(e, i) for i in (1, 2, 3, 4)] for e in (1, 2))
+        one, two = ([(f"epoch {e}", i, 4) for i in (1, 2, 3, 4)] for e in (1, 2))
         assert told == [*one, 1, *two, 2]
         last = events[-1]
         assert isinstance(last, Epoch)
         assert last.of == 2
         assert 0 <= last.dice <= last.best <= 1
-        by_step = [e.loss for e in events if isinstance(e, Step) and e.epoch == 2]
-        assert last.loss == pytest.approx(np.mean(by_step))
+        by_step = [float(e.note.split()[-1]) for e in events[5:9]]  # type: ignore[union-attr]
+        assert last.loss == pytest.approx(np.mean(by_step), abs=1e-3)
+        assert last.rate == pytest.approx(1e-3 * 0.5 * (1 + math.cos(math.pi * 5 / 6)))
         assert [row["number"] for row in table(tmp_path / "history.csv")] == ["1", "2"]
 
     def test_a_seed_has_its_own_run(self, whole: Path, tmp_path: Path) -> None:
@@ -142,7 +150,9 @@ class TestFit:
 
     def test_stopped_within_an_epoch(self, whole: Path, tmp_path: Path) -> None:
         going = steps(tmp_path)
-        next(e for e in going if isinstance(e, Step) and (e.epoch, e.number) == (2, 2))
+        epoch = next(event for event in going if isinstance(event, Epoch))
+        assert epoch.number == 1
+        next(going), next(going)
         going.close()
         drain(steps(tmp_path))
         assert same(tmp_path, whole)
@@ -153,11 +163,11 @@ class TestFit:
         """PyTorch's own random numbers start anew with each epoch, too."""
 
         def forgetful(*args: Any, **kwargs: Any) -> Any:
-            net = create_model(*args, **kwargs)
+            net = create_net(*args, **kwargs)
             net.dropout.p = 0.5  # type: ignore[union-attr]
             return net
 
-        monkeypatch.setattr(fitting, "create_model", forgetful)
+        monkeypatch.setattr(making, "create_net", forgetful)
         drain(steps(tmp_path / "whole"))
         going = steps(tmp_path / "parts")
         next(event for event in going if isinstance(event, Epoch))
@@ -207,18 +217,17 @@ class TestFit:
     ) -> None:
         calls = []
 
-        def spoiled(names: str) -> Any:
-            def loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-                calls.append(names)
-                known = fitting_loss(names)(logits, truth)
-                return known * (math.nan if len(calls) == 6 else 1)
+        def spoiled(*args: Any, **kwargs: Any) -> torch.Tensor:
+            calls.append(args)
+            return judge(*args, **kwargs) * (math.nan if len(calls) == 6 else 1)
 
-            return loss
-
-        fitting_loss = fitting.loss_by_name
-        monkeypatch.setattr(fitting, "loss_by_name", spoiled)
-        with pytest.raises(InputError, match="not a number in epoch 2, step 2"):
+        judge = fitting.judge
+        monkeypatch.setattr(fitting, "judge", spoiled)
+        with pytest.raises(InputError, match="not a number in epoch 2, step 2") as end:
             drain(steps(tmp_path))
+        shown = set(re.findall(r"disc\d\d", str(end.value)))
+        assert 1 <= len(shown) <= 2  # a batch of two patches
+        assert shown <= {case.name for case in cases().train}
         monkeypatch.undo()
         assert facts(tmp_path)["epoch"] == 1
         drain(steps(tmp_path))
@@ -250,7 +259,7 @@ class TestFit:
         (stopped / "state.json").write_text(text)
         refused(stopped)
 
-    @pytest.mark.parametrize("key", ["epoch", "best", "history", "recipe", "tensors"])
+    @pytest.mark.parametrize("key", sorted({"tensors", *checkpoint.FACTS}))
     def test_a_state_that_lacks_something(self, key: str, stopped: Path) -> None:
         held = json.loads((stopped / "state.json").read_text())
         del held[key]
@@ -273,6 +282,7 @@ class TestFit:
         assert sorted(path.name for path in whole.iterdir()) == [
             "best.safetensors",
             "history.csv",
+            "settings.json",
             "state-2.safetensors",
             "state.json",
         ]
@@ -291,7 +301,7 @@ def test_the_average_of_weights_by_hand() -> None:
     net, ema = (nn.BatchNorm1d(1) for _ in range(2))
     net.weight.data[:], ema.weight.data[:] = 3.0, 1.0
     net.num_batches_tracked.fill_(7)
-    fitting.average_into(ema, net, 0.75)
+    making.average_into(ema, net, 0.75)
     assert ema.weight.item() == pytest.approx(1.5)
     assert ema.num_batches_tracked.item() == 7
 
@@ -336,13 +346,44 @@ class TestTrain:
         assert [row["case"] for row in rows] == list(card.data.locked)
         dice = np.mean([float(row["dice"]) for row in rows])
         assert card.locked.mean_dice == pytest.approx(dice, abs=1e-3)
+        keys = {"case", "structure", "presence", *(column.key for column in COLUMNS)}
+        assert rows[0].keys() == keys
+        held = table(folder / "validation.csv")
+        assert [row["case"] for row in held] == list(card.data.validation)
         assert card.recipe["train"]["learning_rate"] == 5e-3
         assert {"python", "torch", "monai", "numpy"} <= card.versions.keys()
+
+    def test_mean_and_sd_of_every_metric_lie_beside_the_card(self, made: Any) -> None:
+        card, folder, _ = made
+        rows = table(folder / "summary.csv")
+        found = {(row["side"], row["metric"]): row for row in rows}
+        assert len(found) == len(rows) == 2 * len(COLUMNS)  # one structure
+        rows = table(folder / "locked.csv")
+        for column in COLUMNS:
+            row = found["locked", column.key]
+            values = [float(one[column.key]) for one in rows]
+            assert row["cases"] == str(len(values))
+            assert float(row["mean"]) == pytest.approx(np.mean(values), abs=2e-4)
+            assert float(row["sd"]) == pytest.approx(np.std(values), abs=2e-4)
+        assert card.locked.labels[0].dice_sd == float(found["locked", "dice"]["sd"])
+
+    def test_unknown_voxels_are_not_judged(self) -> None:
+        class Everything(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return torch.cat([x * 0, x * 0 + 1], dim=1)
+
+        labels = np.full((20, 20), -1, np.int8)
+        labels[:10, :10] = 1
+        case = Case("a", "a", np.zeros((1, 20, 20), "f4"), labels, (1.0, 1.0))
+        card, net, options = make_card(), Everything(), Options(device="cpu")
+        ((_, report),) = reports(net, card, [case], tolerance=1, options=options)
+        assert report.rows[0].dice == 1
+        assert case_dices(net, card, [case], torch.device("cpu")) == [1]
 
     def test_it_tells_what_it_does(self, made: Any) -> None:
         card, _, events = made
         kinds = [type(event) for event in events]
-        assert kinds[:10] == [*[Step] * 4, Epoch, *[Step] * 4, Epoch]
+        assert kinds[:10] == [*[Progress] * 4, Epoch, *[Progress] * 4, Epoch]
         notes = [event for event in events[10:] if isinstance(event, Progress)]
         assert len(notes) == card.validation.cases + card.locked.cases
         assert notes[-1].done == notes[-1].total == card.locked.cases

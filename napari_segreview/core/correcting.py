@@ -1,0 +1,99 @@
+"""The window's verbs for labels that are corrected. They raise nothing: they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from napari_segreview.core.journal import why
+from napari_segreview.core.project import open_project, save_project
+from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from napari_segreview.core.case import CaseFacts
+    from napari_segreview.core.keeping import Keeping
+    from napari_segreview.core.state import State
+
+
+class Host(Protocol):
+    """What is needed of the session."""
+
+    @property
+    def state(self) -> State: ...
+
+    def say(self, *, said: str = "", fault: str = "") -> None: ...
+
+    def open(self, paths: Sequence[Path], after: Callable[[], None]) -> None: ...
+
+
+class Correcting:
+    """Choose the labels to correct; take up, or put away, the work of earlier starts."""
+
+    def __init__(self, keeping: Keeping, host: Host) -> None:
+        self._keeping, self._host = keeping, host
+
+    def choose(self, key: str) -> None:
+        """Keep the changes of a Labels layer from now on; "" corrects none."""
+        self._try(lambda: self._keeping.take(key, self._host.state.scan))
+
+    def restore(self, key: str) -> None:
+        """Take up work of an earlier start; its scan is opened first if it can be."""
+
+        def show() -> None:
+            ref = self._keeping.restore(key)
+            self._host.say(said=self._keeping.work.said or f"Restored {ref.name}.")
+
+        self._try(lambda: self._with_scans([self._keeping.leftover(key).facts], show))
+
+    def discard(self, key: str) -> None:
+        """Move work of an earlier start to the trash."""
+        self._try(lambda: self._keeping.discard(key))
+
+    def save_project(self, path: Path) -> None:
+        """Write all labels that are corrected, with their history, into one file."""
+
+        def work() -> None:
+            keepers = self._keeping.keepers()
+            save_project(path, keepers)
+            self._host.say(said=f"Saved {len(keepers)} label layer(s) to {path}.")
+
+        self._try(work)
+
+    def open_project(self, path: Path) -> None:
+        """Show what a project holds; its scans are opened first if they can be."""
+
+        def work() -> None:
+            found = open_project(path)
+
+            def show() -> None:
+                for replayed in found.labels:
+                    self._keeping.adopt(replayed)
+                self._host.say(said=f"Opened {path.name}.")
+
+            self._with_scans(found.manifest.labels, show)
+
+        self._try(work)
+
+    def close(self) -> None:
+        """The window closes."""
+        self._keeping.close()
+
+    def _with_scans(
+        self, wanted: Iterable[CaseFacts | None], show: Callable[[], None]
+    ) -> None:
+        paths = [self._keeping.missing_scan(facts) for facts in wanted]
+        found = dict.fromkeys(path for path in paths if path is not None)
+        if found:
+            self._host.open([*found], lambda: self._try(show))
+        else:
+            show()
+
+    def _try(self, verb: Callable[[], None]) -> None:
+        try:
+            verb()
+        except InputError as error:
+            self._host.say(fault=str(error))
+        except OSError as error:
+            self._host.say(fault=f"That did not work: {why(error, error.filename)}.")
