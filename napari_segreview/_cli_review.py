@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
-from napari_segreview.scans import read_labels, read_one
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -20,77 +21,146 @@ if TYPE_CHECKING:
     from napari_segreview.core.readers import Study
     from napari_segreview.core.table import Table as Content
 
+T = TypeVar("T")
+Tolerance = Annotated[float, typer.Option(help="For the NSD; mm (or px).")]
+
+
+class Say(Protocol):
+    def __call__(self, text: str, /) -> None: ...
+
+
+class Follow(Protocol):
+    def __call__(self, steps: Generator[Any, None, T], /) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where a command talks: tables, lines, and long work with its progress."""
+
+    out: Console
+    say: Say
+    follow: Follow
+
 
 def report(
-    image: Path,
-    prediction: Path,
-    reference: Path,
-    output: Path,
-    *,
-    tolerance: float,
-    model: str,
-    with_names: bool,
-) -> Generator[Any, None, Path]:
-    """The page of one case; see `write_case`."""
+    context: typer.Context,
+    image: Annotated[Path, typer.Argument(help="What the labels were drawn on.")],
+    prediction: Annotated[Path, typer.Argument(help="Labels to judge.")],
+    reference: Annotated[Path, typer.Argument(help="Labels to trust.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")],
+    tolerance: Tolerance = 2.0,
+    model: Annotated[str, typer.Option(help="The model that made them.")] = "",
+    names: Annotated[bool, typer.Option(help="Tell file names too.")] = False,
+) -> None:
+    """Write a page with scores and pictures of the worst slices; CSV and JSON beside."""
     from napari_segreview.engine.case_report import checked_page, write_case
+    from napari_segreview.scans import read_labels, read_one
 
     checked_page(output)  # before minutes of work
-    return write_case(
+    steps = write_case(
         read_labels(prediction),
         read_labels(reference),
         read_one(image),
         output,
         tolerance=tolerance,
         model=model,
-        with_names=with_names,
+        with_names=names,
     )
+    terminal: Terminal = context.obj
+    terminal.say(f"Wrote {terminal.follow(steps)}")
 
 
-def tell_study(out: Console, study: Study, *, as_json: bool) -> None:
-    """The tables of a study of readers, or all of it for programs."""
-    from napari_segreview.core.readers import RULE, pair_table, spread_table
+def readers(
+    context: typer.Context,
+    labels: Annotated[
+        list[Path], typer.Argument(help="A file (or a folder of cases) a reader.")
+    ],
+    model: Annotated[Path | None, typer.Option(help="A model's labels.")] = None,
+    tolerance: Tolerance = 2.0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder: page, consensus.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Hold several people's labels against each other, and a model against them."""
+    from napari_segreview import _readers
     from napari_segreview.engine import readers_page
 
+    terminal: Terminal = context.obj
+    study = terminal.follow(_readers.readers(labels, model, tolerance, output))
     if as_json:
-        out.file.write(readers_page.as_json(study) + "\n")
-        return
+        typer.echo(readers_page.as_json(study))
+    else:
+        _tell_study(terminal.out, study)
+
+
+def score_cohort(
+    context: typer.Context,
+    predictions: Annotated[
+        Path, typer.Argument(help="A folder; or a CSV of case, prediction, reference.")
+    ],
+    references: Annotated[Path | None, typer.Argument(help="A folder.")] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of what is written and kept.")
+    ] = Path("cohort"),
+    second: Annotated[
+        Path | None, typer.Option(help="Another model's predictions, to compare.")
+    ] = None,
+    tolerance: Tolerance = 2.0,
+    scheduler: Annotated[str, typer.Option(help="A dask scheduler's address.")] = "",
+) -> None:
+    """Score many cases; what is finished is not scored again."""
+    from napari_segreview import _cohort
+    from napari_segreview.engine.cohort_page import write_cohort
+
+    terminal: Terminal = context.obj
+    pairs = _cohort.cases_in(predictions, references, second)
+    steps = _cohort.score_cohort(
+        pairs, output, tolerance=tolerance, scheduler=scheduler
+    )
+    cases = terminal.follow(steps)
+    _tell_cohort(terminal.out, cases)
+    settings = {"Tolerance": f"{tolerance:g}"}
+    terminal.say(f"Wrote {write_cohort(cases, output / 'cohort.html', settings)}")
+
+
+COMMANDS = (report, readers, score_cohort)
+
+
+def _tell_study(out: Console, study: Study) -> None:
+    from napari_segreview.core.readers import RULE, pair_table, spread_table
+
     cases = len({one.case for one in study.pairs})
-    out.print(as_rich(pair_table(study), f"Readers, {cases} case(s)"))
+    out.print(_as_rich(pair_table(study), f"Readers, {cases} case(s)"))
     if study.model:
-        out.print(as_rich(spread_table(study), f"{study.model} against the readers"))
+        out.print(_as_rich(spread_table(study), f"{study.model} against the readers"))
         out.print(RULE, markup=False, highlight=False)
 
 
-def tell_cohort(
-    out: Console, cases: Sequence[CaseScore], folder: Path, tolerance: float
-) -> str:
-    """Show the tables, write the page; returns what was written.
+def _tell_cohort(out: Console, cases: Sequence[CaseScore]) -> None:
+    """Show the tables.
 
     Raises
     ------
     InputError
-        If no case has a score: then there is nothing to write.
+        If no case has a score: then there is nothing to sum up.
     """
     from napari_segreview.core.cohort import (
         case_table,
         difference_table,
         summary_table,
     )
-    from napari_segreview.engine.cohort_page import write_cohort
 
-    out.print(as_rich(case_table(cases), "Cases, the worst first"))
+    out.print(_as_rich(case_table(cases), "Cases, the worst first"))
     if not any(one.report for one in cases):
         raise InputError("no case could be scored; the table says why")
-    out.print(as_rich(summary_table(cases), "Structures"))
+    out.print(_as_rich(summary_table(cases), "Structures"))
     compared = difference_table(cases)
     if compared.rows:
-        out.print(as_rich(compared, "Second against first model"))
-    settings = {"Tolerance": f"{tolerance:g}"}
-    return f"Wrote {write_cohort(cases, folder / 'cohort.html', settings)}"
+        out.print(_as_rich(compared, "Second against first model"))
 
 
-def as_rich(content: Content, title: str) -> Table:
-    """A table for the terminal."""
+def _as_rich(content: Content, title: str) -> Table:
     table = Table(title=escape(title), title_justify="left")
     for at, header in enumerate(content.headers):
         table.add_column(escape(header), justify="right" if at else "left")

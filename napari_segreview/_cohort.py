@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_segreview import __version__
-from napari_segreview._cli_readers import files_in, make_folder
+from napari_segreview._readers import files_in, make_folder
 from napari_segreview.core.cohort import CaseScore
 from napari_segreview.scans.label_table import sidecar
 from src_models.errors import InputError

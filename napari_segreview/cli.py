@@ -14,7 +14,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from napari_segreview import __version__
+from napari_segreview import __version__, _cli_review
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     _: Annotated[
         bool,
         typer.Option(
@@ -77,7 +78,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    pass
+    context.obj = _cli_review.Terminal(out, say=_say, follow=_follow)
 
 
 @app.command()
@@ -161,67 +162,6 @@ def score(
         typer.echo(report.to_json())
         return
     out.print(_as_table(report))
-
-
-@app.command()
-def report(
-    image: Annotated[Path, typer.Argument(help="What the labels were drawn on.")],
-    prediction: Annotated[Path, typer.Argument(help="Labels to judge.")],
-    reference: Annotated[Path, typer.Argument(help="Labels to trust.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")],
-    tolerance: Annotated[float, typer.Option(help="For the NSD; mm (or px).")] = 2.0,
-    model: Annotated[str, typer.Option(help="The model that made them.")] = "",
-    names: Annotated[bool, typer.Option(help="Tell file names too.")] = False,
-) -> None:
-    """Write a page with scores and pictures of the worst slices; CSV and JSON beside."""
-    from napari_segreview import _cli_review
-
-    files = (image, prediction, reference, output)
-    options: Any = {"tolerance": tolerance, "model": model, "with_names": names}
-    _say(f"Wrote {_follow(_cli_review.report(*files, **options))}")
-
-
-@app.command()
-def readers(
-    labels: Annotated[
-        list[Path], typer.Argument(help="A file (or a folder of cases) a reader.")
-    ],
-    model: Annotated[Path | None, typer.Option(help="A model's labels.")] = None,
-    tolerance: Annotated[float, typer.Option(help="For the NSD; mm (or px).")] = 2.0,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder: page, consensus.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Hold several people's labels against each other, and a model against them."""
-    from napari_segreview import _cli_readers, _cli_review
-
-    study = _follow(_cli_readers.readers(labels, model, tolerance, output))
-    _cli_review.tell_study(out, study, as_json=as_json)
-
-
-@app.command()
-def score_cohort(
-    predictions: Annotated[
-        Path, typer.Argument(help="A folder; or a CSV of case, prediction, reference.")
-    ],
-    references: Annotated[Path | None, typer.Argument(help="A folder.")] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of what is written and kept.")
-    ] = Path("cohort"),
-    second: Annotated[
-        Path | None, typer.Option(help="Another model's predictions, to compare.")
-    ] = None,
-    tolerance: Annotated[float, typer.Option(help="For the NSD; mm (or px).")] = 2.0,
-    scheduler: Annotated[str, typer.Option(help="A dask scheduler's address.")] = "",
-) -> None:
-    """Score many cases; what is finished is not scored again."""
-    from napari_segreview import _cli_review, _cohort
-
-    pairs = _cohort.cases_in(predictions, references, second)
-    options: Any = {"tolerance": tolerance, "scheduler": scheduler}
-    cases = _follow(_cohort.score_cohort(pairs, output, **options))
-    _say(_cli_review.tell_cohort(out, cases, output, tolerance))
 
 
 @app.command()
@@ -373,6 +313,9 @@ def _as_table(report: Report) -> Table:
         table.add_row(*(escape(text) for text in line))
     return table
 
+
+for review_command in _cli_review.COMMANDS:
+    app.command()(review_command)
 
 if __name__ == "__main__":
     main()

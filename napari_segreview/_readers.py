@@ -1,4 +1,4 @@
-"""`segreview readers`: several people's labels of the same cases."""
+"""Files of several people's labels → a study, and what is written of it."""
 
 from __future__ import annotations
 
