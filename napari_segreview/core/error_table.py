@@ -32,7 +32,7 @@ class ErrorSpot:
     row : int
         Of the label in `SliceScores`.
     frame, slice : int
-        As the sliders count, from 0.
+        In the order of the array, from 0.
     dice, false_volume, farthest : float
         As in `SliceScores`.
     index : tuple of int
@@ -94,7 +94,8 @@ def table_of_errors(spots: tuple[ErrorSpot, ...], slices: SliceScores) -> Table:
         ),
         hovers=(
             "The structure",
-            "As the slider counts, from 0",
+            "In the order of the file, from 0; the slider counts the other way where the "
+            "file's slices run from the feet to the head",
             "Of this slice alone. One side empty: 0.",
             "Predicted wrongly plus missed, in this slice",
             "Largest distance of this slice's surface voxels, of either side, to the "

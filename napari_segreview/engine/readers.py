@@ -52,8 +52,8 @@ def study(
     Raises
     ------
     InputError
-        For fewer than two readers, grids that differ within a case, units or readers
-        that differ between cases.
+        For fewer than two readers, no label at all, grids that differ within a case,
+        units or readers that differ between cases.
     """
     pairs: list[Agreement] = []
     kinds = set()
@@ -81,9 +81,11 @@ def study(
                 )
                 for row in report.rows
             ]
-    if len(kinds) != 1:
+    if not pairs:
+        raise InputError("there is no label in any case: nothing can be compared")
+    if len(kinds) > 1:
         raise InputError(
-            f"cases of one unit with at least one label are wanted, got {len(kinds)} units"
+            "cases of one unit are wanted, got some in mm and some in pixels, or 2D and 3D"
         )
     unit, volume_unit = kinds.pop()
     return Study(

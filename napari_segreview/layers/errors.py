@@ -58,4 +58,4 @@ def go_to(viewer: ViewerModel, layer: Layer, index: tuple[int, ...]) -> None:
     for axis in viewer.dims.not_displayed:
         viewer.dims.set_point(axis, world[axis])
     shown = [float(world[axis]) for axis in viewer.dims.displayed]
-    viewer.camera.center = (0.0, *shown) if len(shown) == 2 else tuple(shown)
+    viewer.scene.camera.center = (0.0, *shown) if len(shown) == 2 else tuple(shown)

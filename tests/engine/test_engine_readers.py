@@ -1,0 +1,141 @@
+"""Readers against each other; consensus; the two observers of a real data set."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import SimpleITK
+from scipy import ndimage
+
+from napari_segreview.core.geometry import Grid
+from napari_segreview.core.labels import LabelMap, LabelTable
+from napari_segreview.core.readers import spread
+from napari_segreview.engine.readers import consensus, matched, staple, study
+from napari_segreview.scans import read_labels
+from src_models.errors import InputError
+from src_models.progress import drain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GRID = Grid.from_spacing((40, 40), (1.0, 1.0))
+
+
+def disc(radius: float, value: int = 1, **changes: Any) -> LabelMap:
+    y, x = np.ogrid[:40, :40]
+    data = (((y - 20) ** 2 + (x - 20) ** 2) < radius**2).astype(np.uint8) * value
+    return LabelMap(**{"data": data, "grid": GRID, "name": f"r{radius}", **changes})
+
+
+def test_every_pair_of_every_case() -> None:
+    people = {"a": disc(8), "b": disc(9), "c": disc(10)}
+    found = drain(study({"1": lambda: people, "2": lambda: people}, model="c"))
+    assert found.readers == ("a", "b", "c")
+    assert len(found.pairs) == 3 * 2
+    first = found.pairs[0]
+    assert (first.case, first.first, first.second) == ("1", "a", "b")
+    assert first.volume_first == people["a"].data.sum()
+    assert (found.unit, found.volume_unit) == ("mm", "mm²")
+    assert len(spread(found)) == 1
+
+
+def test_names_and_numbers_that_differ_between_readers() -> None:
+    one = disc(8, 3, table=LabelTable.of({3: "cup", 4: "rim"}))
+    two = disc(8, 1, table=LabelTable.of({1: "Cup", 2: "halo"}))
+    three = disc(8, 2, table=LabelTable.of({2: "cup", 1: "spot"}))
+    found = matched({"one": one, "two": two, "three": three})
+    assert [one.data.max() for one in found.values()] == [3, 3, 3]
+    names = [row.name for row in found["two"].table.rows]
+    assert len(set(names)) == len(names)
+    report = drain(study({"1": lambda: {"one": one, "two": two, "three": three}}))
+    cups = [row for row in report.pairs if row.structure == "cup"]
+    assert [row.dice for row in cups] == [1, 1, 1]
+
+
+def test_consensus() -> None:
+    maps = {"a": disc(6), "b": disc(8), "c": disc(10)}
+    found = drain(consensus(maps))
+    assert (found.majority.data == disc(8).data).all()
+    assert np.unique(found.disagreement) == pytest.approx([0, 1 / 3])
+    assert (found.disagreement > 0).sum() == disc(10).data.sum() - disc(6).data.sum()
+
+
+def test_staple_is_itks_within_the_box() -> None:
+    random = np.random.default_rng(0)
+    truth = disc(9).data.astype(bool)
+    rates = (0.02, 0.02, 0.4, 0.4, 0.4)
+    readers = [truth ^ (random.random(truth.shape) < rate) for rate in rates]
+    images = [SimpleITK.GetImageFromArray(one.astype(np.uint8)) for one in readers]
+    wanted = SimpleITK.GetArrayFromImage(SimpleITK.STAPLE(images, 1.0)) > 0.5
+    found = staple([one.astype(np.uint8) for one in readers])
+    assert (found == wanted).all()  # noise fills the box: it is the whole picture
+    # Three careless readers do not outvote two careful ones, as they do by majority.
+    by_votes = sum(one.astype(int) for one in readers) >= 3
+    assert (found != truth).sum() < (by_votes != truth).sum() / 2
+
+
+def test_staple_does_not_depend_on_how_much_background_there_is() -> None:
+    maps = [disc(r).data for r in (7, 8, 10)]
+    wide = [np.pad(one, 300) for one in maps]
+    assert (staple(wide)[300:-300, 300:-300] == staple(maps)).all()
+
+
+def test_staple_of_several_labels_of_nothing_and_of_one_voxel() -> None:
+    two = [disc(6).data + 2 * ndimage.shift(disc(4).data, (0, 14)) for _ in range(3)]
+    assert (staple(two) == two[0]).all()
+    none = np.zeros((5, 5), np.uint8)
+    assert not staple([none, none]).any()
+    dot = none.copy()
+    dot[2, 2] = 7
+    assert (staple([dot, dot, dot]) == dot).all()
+
+
+@pytest.mark.parametrize(
+    ("maps", "says"),
+    [
+        ({"a": disc(5)}, "two or more readers"),
+        (
+            {"a": disc(5), "b": disc(5, grid=Grid.from_spacing((40, 40), (2.0, 1.0)))},
+            "different grids .spacing 1×1 against 2×1 mm",
+        ),
+    ],
+)
+def test_what_cannot_be_compared(maps: dict[str, LabelMap], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        drain(study({"case": lambda: maps}))
+    with pytest.raises(InputError, match=says):
+        drain(consensus(maps))
+
+
+def test_no_label_in_any_case() -> None:
+    empty = disc(0)
+    with pytest.raises(InputError, match="no label in any case"):
+        drain(study({"1": lambda: {"a": empty, "b": empty}}))
+
+
+def test_a_reader_who_drew_nothing() -> None:
+    found = drain(study({"1": lambda: {"a": disc(5), "b": disc(0)}}))
+    assert found.pairs[0].dice == 0
+    assert found.pairs[0].volume_second == 0
+
+
+def test_two_observers_of_retinal_vessels(data_dir: Path) -> None:
+    folder = data_dir / "retina_chasedb1"
+
+    def read(name: str) -> dict[str, LabelMap]:
+        first = read_labels(folder / "labels" / f"{name}.png")
+        second = read_labels(folder / "labels_observer2" / f"{name}.png")
+        return {"observer 1": first, "observer 2": second}
+
+    locked = ("Image_04L", "Image_04R", "Image_09L", "Image_09R")
+    found = drain(study({name: partial(read, name) for name in locked}))
+    dice = [one.dice for one in found.pairs]
+    assert len(dice) == 4
+    # By hand, without this package's scores.
+    maps = read(locked[0])
+    a, b = (one.data > 0 for one in maps.values())
+    assert dice[0] == pytest.approx(2 * (a & b).sum() / (a.sum() + b.sum()))
+    assert 0.65 < np.mean(dice) < 0.85
