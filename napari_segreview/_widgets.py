@@ -36,10 +36,10 @@ class SegmentDock(Dock):
 
 
 class CompareDock(Dock):
-    """The Compare panel and its errors by themselves."""
+    """Compare, its errors and the readers by themselves."""
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__(session_of(napari_viewer), ("Compare", "Errors"))
+        super().__init__(session_of(napari_viewer), ("Compare", "Errors", "Readers"))
 
 
 class ModelsDock(Dock):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.readers import Consensus, Study
     from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.scan import Scan
     from src_models.progress import Progress
@@ -105,6 +106,16 @@ class Engine(Protocol):
         self, prediction: LabelMap, reference: LabelMap, tolerance: float
     ) -> Generator[Progress, None, ErrorMaps]: ...
 
+    def study(
+        self, maps: Mapping[str, LabelMap], model: str, tolerance: float
+    ) -> Generator[Progress, None, Study]:
+        """Several readers' labels of one case; `model` names one of them, or is ""."""
+        ...
+
+    def consensus(
+        self, maps: Mapping[str, LabelMap]
+    ) -> Generator[Progress, None, Consensus]: ...
+
     def report(
         self,
         prediction: LabelMap,
@@ -164,6 +175,10 @@ class Shelf(Protocol):
 
         These layers are for looking at: `images` and `label_layers` leave them out.
         """
+        ...
+
+    def show_consensus(self, found: Consensus, beside: str) -> None:
+        """Add majority and STAPLE as Labels layers, and where the readers disagree."""
         ...
 
     def bind(self, key: str, keeper: Keeper, outgrown: Callable[[], None]) -> None:

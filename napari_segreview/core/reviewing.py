@@ -10,11 +10,12 @@ from napari_segreview.core.state import view
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, Shelf
+    from napari_segreview.core.readers import Consensus, Study
     from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.state import JobKind, State
     from src_models.progress import Progress
@@ -148,6 +149,45 @@ class Reviewing:
         model = self._models.get(state.prediction, "")
         steps = self._engine.report(*pair, state.scan, state.tolerance, model, path)
         self._start("report", pair[0].name, steps, then)
+
+    def compare_readers(self, keys: Sequence[str], model: str) -> None:
+        """Hold label layers against each other; `model` is one of them, or ""."""
+        maps = self._maps(keys)
+        if maps is None:
+            return
+        names = {ref.key: ref.name for ref in self._state().labels}
+
+        def then(study: Study) -> None:
+            self._settle(said=f"Compared {', '.join(study.readers)}.")
+            self._become(replace(self._state(), study=study))
+
+        steps = self._engine.study(maps, names.get(model, ""), self._state().tolerance)
+        self._start("readers", f"{len(maps)} readers", steps, then)
+
+    def show_consensus(self, keys: Sequence[str]) -> None:
+        """Layers of what most say, of STAPLE, and of where they disagree."""
+        maps = self._maps(keys)
+        if maps is None:
+            return
+
+        def then(found: Consensus) -> None:
+            self._shelf.show_consensus(found, keys[0])
+            self._settle(said="Showing majority, STAPLE and disagreement.")
+
+        self._start(
+            "readers", f"{len(maps)} readers", self._engine.consensus(maps), then
+        )
+
+    def _maps(self, keys: Sequence[str]) -> dict[str, LabelMap] | None:
+        """The layers by name, as they are now; None, and said why, if they cannot."""
+        if self._state().running is not None:
+            return None
+        try:
+            maps = [self._shelf.label_map(key) for key in keys]
+        except InputError as error:
+            self._say(fault=str(error))
+            return None
+        return {one.name: one for one in maps}
 
     def _pair(self) -> tuple[LabelMap, LabelMap] | None:
         """The layers to compare, as they are now; None, and said why, if they cannot."""

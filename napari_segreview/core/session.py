@@ -167,7 +167,7 @@ class Session:
 
     def choose_tolerance(self, tolerance: float) -> None:
         """The distance, in mm or px, up to which surfaces count as the same."""
-        self._become(replace(self._state, tolerance=tolerance, report=None))
+        self._become(replace(self._state, tolerance=tolerance, report=None, study=None))
 
     # ── long work, one at a time ───────────────────────────────────────────────
 

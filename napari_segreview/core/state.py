@@ -10,16 +10,18 @@ from napari_segreview.core.work import NO_WORK, Work
 if TYPE_CHECKING:
     from napari_segreview.core.error_table import Order
     from napari_segreview.core.protocols import Device, LayerRef, Offer
+    from napari_segreview.core.readers import Study
     from napari_segreview.core.scan import Scan
     from src_models.metrics import Report, SliceScores
 
-JobKind = Literal["open", "segment", "compare", "errors", "report"]
+JobKind = Literal["open", "segment", "compare", "errors", "report", "readers"]
 DOING = {
     "open": "Opening",
     "segment": "Segmenting",
     "compare": "Comparing",
     "errors": "Looking for the errors of",
     "report": "Writing the report of",
+    "readers": "Comparing",
 }
 
 
@@ -59,6 +61,7 @@ class State:
     slices: SliceScores | None = None  # of the report; counts only while that is there
     worst_by: Order = "volume"
     spot: int = -1  # the row of the errors that was visited last
+    study: Study | None = None
     running: Running | None = None
     work: Work = NO_WORK
     said: str = ""

@@ -9,13 +9,15 @@ from napari_segreview.engine.evaluate import error_maps, review
 from napari_segreview.engine.models import install
 from napari_segreview.engine.offers import offers
 from napari_segreview.engine.predict import segment
+from napari_segreview.engine.readers import consensus, study
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Device, Offer, Segmentation, Wish
+    from napari_segreview.core.readers import Consensus, Study
     from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.scan import Scan
     from src_models.progress import Progress
@@ -47,6 +49,16 @@ class LocalEngine:
         self, prediction: LabelMap, reference: LabelMap, tolerance: float
     ) -> Generator[Progress, None, ErrorMaps]:
         return error_maps(prediction, reference, tolerance)
+
+    def study(
+        self, maps: Mapping[str, LabelMap], model: str, tolerance: float
+    ) -> Generator[Progress, None, Study]:
+        return study({"case": lambda: maps}, model=model, tolerance=tolerance)
+
+    def consensus(
+        self, maps: Mapping[str, LabelMap]
+    ) -> Generator[Progress, None, Consensus]:
+        return consensus(maps)
 
     def report(
         self,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from napari_segreview.core.readers import Consensus
     from napari_segreview.core.review import ErrorMaps
 
 SHOWN = "segreview-shown"  # in the metadata of layers that are only for looking at
@@ -44,6 +45,23 @@ def error_layers(maps: ErrorMaps, beside: Layer | None) -> list[Layer]:
     for layer in (false, missed):
         layer.editable = False
     return layers
+
+
+def consensus_layers(found: Consensus, beside: Layer | None) -> list[Layer]:
+    """Majority and STAPLE, to work with, and the share of readers that disagree."""
+    labels = [labels_layer(one, beside) for one in (found.majority, found.staple)]
+    share = np.where(found.disagreement > 0, found.disagreement, np.nan)
+    disagreement = Image(
+        share,
+        name="disagreement, 0 to 1 of the readers",
+        colormap="inferno",
+        contrast_limits=(0.0, 1.0),
+        interpolation2d="nearest",
+        blending="translucent",
+        metadata={SHOWN: True},
+        **{key: getattr(labels[0], key) for key in TRANSFORM},
+    )
+    return [*labels, disagreement]
 
 
 def is_shown_only(layer: Layer) -> bool:

@@ -16,7 +16,12 @@ from napari_segreview.layers.conversion import (
     to_scan,
 )
 from napari_segreview.layers.edits import LayerEdits
-from napari_segreview.layers.errors import error_layers, go_to, is_shown_only
+from napari_segreview.layers.errors import (
+    consensus_layers,
+    error_layers,
+    go_to,
+    is_shown_only,
+)
 from napari_segreview.layers.looking import look_at
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.readers import Consensus
     from napari_segreview.core.review import ErrorMaps
 
 
@@ -73,6 +79,10 @@ class NapariShelf:
         for layer in [one for one in self._viewer.layers if is_shown_only(one)]:
             self._viewer.layers.remove(layer)
         for layer in fresh:
+            self._viewer.add_layer(layer)
+
+    def show_consensus(self, found: Consensus, beside: str) -> None:
+        for layer in consensus_layers(found, self._find(beside)):
             self._viewer.add_layer(layer)
 
     def on_key(self, key: str, then: Callable[[], None]) -> None:

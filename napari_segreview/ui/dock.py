@@ -13,6 +13,7 @@ from napari_segreview.ui.error_panel import ErrorPanel
 from napari_segreview.ui.form import column, section
 from napari_segreview.ui.job_bar import JobBar
 from napari_segreview.ui.models_panel import ModelsPanel
+from napari_segreview.ui.readers_panel import ReadersPanel
 from napari_segreview.ui.scan_panel import ScanPanel
 from napari_segreview.ui.segment_panel import SegmentPanel
 from napari_segreview.ui.work_panel import WorkPanel
@@ -26,6 +27,7 @@ PANELS: dict[str, Callable[[Session], QWidget]] = {
     "Segment": SegmentPanel,
     "Compare": ComparePanel,
     "Errors": ErrorPanel,
+    "Readers": ReadersPanel,
 }
 ALONE: dict[str, Callable[[Session], QWidget]] = {"Models": ModelsPanel}
 WIDTH = 380

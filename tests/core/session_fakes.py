@@ -19,6 +19,7 @@ from napari_segreview.core.protocols import (
 from napari_segreview.core.review import ErrorMaps, Review
 from napari_segreview.core.scan import Scan
 from napari_segreview.core.session import Session
+from napari_segreview.engine.readers import consensus, study
 from src_models.errors import InputError
 from src_models.metrics import score, slice_scores_all
 from src_models.progress import Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.jobs import Job
+    from napari_segreview.core.readers import Consensus, Study
 
 GRID = Grid.from_spacing((6, 7), (1.0, 1.0))
 
@@ -99,6 +101,9 @@ class FakeShelf:
 
     def show_errors(self, maps: ErrorMaps, beside: str) -> None:
         self.shown.append((maps.title, beside))
+
+    def show_consensus(self, found: Consensus, beside: str) -> None:
+        self.shown.append((found.majority.name, beside))
 
     def close(self, key: str) -> None:
         del self.layers[key]
@@ -175,6 +180,16 @@ class FakeEngine:
         yield Progress(1, 1, "maps")
         surface = np.zeros(prediction.data.shape, np.float32)
         return ErrorMaps(prediction, reference, surface, 2 * tolerance)
+
+    def study(
+        self, maps: Mapping[str, LabelMap], model: str, tolerance: float
+    ) -> Generator[Progress, None, Study]:
+        return study({"case": lambda: maps}, model=model, tolerance=tolerance)
+
+    def consensus(
+        self, maps: Mapping[str, LabelMap]
+    ) -> Generator[Progress, None, Consensus]:
+        return consensus(maps)
 
     def report(
         self,

@@ -107,3 +107,23 @@ def test_nothing_to_compare() -> None:
     d.session.reviewing.write_report(Path("x.html"))
     assert d.engine.pages == []
     assert np.all(d.state.slices is None)
+
+
+def test_readers() -> None:
+    d = desk(some_labels("a"), some_labels("b", 4), some_labels("net", 5))
+    keys = ["key 0", "key 1", "key 2"]
+    d.session.reviewing.compare_readers(keys, "key 2")
+    study = d.state.study
+    assert (study.readers, study.model) == (("a", "b", "net"), "net")
+    assert d.state.said == "Compared a, b, net."
+    d.session.reviewing.show_consensus(keys)
+    assert d.shelf.shown == [("majority", "key 0")]
+
+
+def test_readers_that_cannot_be_compared() -> None:
+    d = desk(some_labels("a"), some_labels("b"))
+    d.session.reviewing.compare_readers(["key 0"], "")
+    assert "two or more readers" in d.state.fault
+    d.session.reviewing.show_consensus(["key 0", "closed"])
+    assert "was closed" in d.state.fault
+    assert d.state.study is None

@@ -181,3 +181,33 @@ def test_bars_of_a_strip(qtbot: Any) -> None:
     assert 20 <= share(1, CHOSEN) <= 26
     assert share(2, PLAIN) == 0
     assert 1 <= share(3, PLAIN) <= 2  # a Dice of 0 is not nothing
+
+
+def test_readers(errors: Any, qtbot: Any) -> None:
+    viewer, dock, session = errors
+    panel = dock.panels["Readers"]
+    assert not panel.run.isEnabled()
+    third = viewer.layers["model"].data.copy()
+    third[5, 5:9, 5:15] = 0
+    NapariShelf(viewer).add(
+        LabelMap(data=third, grid=SPACE, table=LabelTable.of({1: "liver"}), name="net")
+    )
+    for row in range(3):
+        panel.layers.item(row).setCheckState(Qt.CheckState.Checked)
+    assert panel.run.isEnabled()
+    panel.model.setCurrentIndex(panel.model.findText("net"))
+    panel.model.activated.emit(3)
+    qtbot.mouseClick(panel.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: session.state.study is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: session.state.running is None, timeout=20_000)
+    assert panel.pairs.rowCount() == 6  # three pairs, two structures
+    assert panel.spread.isVisibleTo(panel)
+    assert "Williams" in panel.rule.text()
+    assert panel.model.currentText() == "net"
+    before = len(viewer.layers)
+    qtbot.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(viewer.layers) == before + 3, timeout=20_000)
+    qtbot.waitUntil(lambda: session.state.running is None, timeout=20_000)
+    names = [ref.name for ref in session.state.labels]
+    assert names[-2:] == ["majority", "STAPLE"]  # to work with, unlike the disagreement
+    assert "disagreement" in viewer.layers[-1].name

@@ -346,7 +346,12 @@ def test_sections_stay_folded_the_next_time(
     open_now = {
         one.text(): one.isExpanded() for one in again.findChildren(QCollapsible)
     }
-    assert open_now == {"Segment": True, "Compare": False, "Errors": True}
+    assert open_now == {
+        "Segment": True,
+        "Compare": False,
+        "Errors": True,
+        "Readers": True,
+    }
     for dock in (first, again):
         dock.deleteLater()
 

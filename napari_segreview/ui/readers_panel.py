@@ -1,0 +1,135 @@
+"""Several people's labels of one scan, held against each other; a model among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QWidget,
+)
+
+from napari_segreview.core.readers import RULE, Study, pair_table, spread_table
+from napari_segreview.core.state import State, view
+from napari_segreview.ui.form import (
+    Panel,
+    column,
+    combo,
+    fill,
+    form,
+    say,
+    wrapped_label,
+)
+from napari_segreview.ui.table import fill_table, table_widget
+
+if TYPE_CHECKING:
+    from napari_segreview.core.protocols import LayerRef
+    from napari_segreview.core.session import Session
+
+KEY = Qt.ItemDataRole.UserRole
+ROWS = 5  # of the list, before it scrolls
+
+
+class ReadersPanel(Panel):
+    """Tick the layers, say which is a model's, compare."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.layers = QListWidget()
+        self.layers.setToolTip("Tick the Labels layers to compare, two or more")
+        self.layers.itemChanged.connect(lambda _: self._draw_choice(session.state))
+        self.model = combo("The layer that a model made, if any")
+        self.model.activated.connect(lambda _: self._draw_choice(session.state))
+        self.run = QPushButton("Compare &readers")
+        self.run.setToolTip("Dice, surface distances and volumes of each pair")
+        self.run.clicked.connect(self._compare)
+        self.consensus = QPushButton("Consensus")
+        self.consensus.setToolTip(
+            "Layers of the majority, of STAPLE, and of where the readers disagree"
+        )
+        self.consensus.clicked.connect(
+            lambda: session.reviewing.show_consensus(self._chosen())
+        )
+        self.hint = wrapped_label("readers")
+        self.pairs, self.spread = table_widget(), table_widget()
+        self.rule = wrapped_label("rule")
+
+        layout = column(self)
+        layout.addWidget(self.layers)
+        rows = form()
+        rows.addRow("Model", self.model)
+        layout.addLayout(rows)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run, stretch=1)
+        buttons.addWidget(self.consensus, stretch=1)
+        layout.addLayout(buttons)
+        for part in (self.hint, self.pairs, self.spread, self.rule):
+            layout.addWidget(part)
+        self._drawn: Study | None = None
+        self._listed: tuple[LayerRef, ...] | None = None
+        self._draw_study(None)
+        self.follow()
+
+    def draw(self, state: State) -> None:
+        if state.labels != self._listed:  # not from within a signal of its own item
+            self._listed = state.labels
+            self._fill_layers(state)
+        self._draw_choice(state)
+        if state.study is not self._drawn:
+            self._drawn = state.study
+            self._draw_study(state.study)
+
+    def _draw_choice(self, state: State) -> None:
+        chosen = self._chosen()
+        entries = [(ref.key, ref.name) for ref in state.labels if ref.key in chosen]
+        model = self.model.currentData() or ""
+        fill(self.model, [("", "none"), *entries], model if model in chosen else "")
+        people = len(chosen) - bool(self.model.currentData())
+        ready = people >= 2 and not view(state).busy
+        self.run.setEnabled(ready)
+        self.consensus.setEnabled(len(chosen) >= 2 and not view(state).busy)
+        say(self.hint, "" if people >= 2 else "Tick two readers or more.")
+
+    def _fill_layers(self, state: State) -> None:
+        """The open Labels layers; what was ticked stays so."""
+        ticked = set(self._chosen())
+        with QSignalBlocker(self.layers):
+            self.layers.clear()
+            for ref in state.labels:
+                item = QListWidgetItem(ref.name)
+                item.setData(KEY, ref.key)
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                on = ref.key in ticked
+                item.setCheckState(
+                    Qt.CheckState.Checked if on else Qt.CheckState.Unchecked
+                )
+                self.layers.addItem(item)
+        rows = max(2, min(ROWS, self.layers.count()))
+        self.layers.setFixedHeight(
+            rows * (max(self.layers.sizeHintForRow(0), 18) + 2) + 8
+        )
+
+    def _draw_study(self, study: Study | None) -> None:
+        has_model = study is not None and bool(study.model)
+        self.pairs.setVisible(study is not None)
+        self.spread.setVisible(has_model)
+        say(self.rule, RULE if has_model else "")
+        if study is not None:
+            fill_table(self.pairs, pair_table(study))
+            fill_table(self.spread, spread_table(study))
+
+    def _chosen(self) -> list[str]:
+        items = (self.layers.item(row) for row in range(self.layers.count()))
+        return [
+            str(item.data(KEY))
+            for item in items
+            if item is not None and item.checkState() == Qt.CheckState.Checked
+        ]
+
+    def _compare(self) -> None:
+        model = self.model.currentData() or ""
+        self.session.reviewing.compare_readers(self._chosen(), model)
