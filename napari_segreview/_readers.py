@@ -28,7 +28,8 @@ def readers(
     """Files of one case, or folders with a file a case; see `engine.readers.study`.
 
     With `output`, a folder: a page, CSV and JSON; of a single case also the labels of
-    the majority and of STAPLE, and the disagreement in percent.
+    the readers' majority and of STAPLE, and their disagreement in percent, without the
+    model.
 
     Raises
     ------
@@ -48,7 +49,10 @@ def readers(
     )
     if output is not None:
         if len(cases) == 1:
-            yield from _write_consensus(next(iter(cases.values()))(), output)
+            maps = dict(next(iter(cases.values()))())
+            if model:
+                del maps[names[-1]]  # it has no say in what it is judged by
+            yield from _write_consensus(maps, output)
         write_study(found, output / "readers.html")
     return found
 

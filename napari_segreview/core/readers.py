@@ -264,21 +264,21 @@ def spread_table(study: Study) -> Table:
     return Table(
         headers=(
             "Structure",
-            "Readers' Dice (lowest)",
-            "Model's Dice",
-            "Williams' index",
-            "Volume in range",
             "Verdict",
+            "Williams' index",
+            "Model's Dice",
+            "Readers' Dice (lowest)",
+            "Volume in range",
         ),
-        hovers=("The structure", RULE, RULE, RULE, "Cases", RULE),
+        hovers=("The structure", RULE, RULE, RULE, RULE, "Cases"),
         rows=tuple(
             (
                 Cell(one.structure, one.structure),
-                Cell(f"{one.among:.3f} ({one.lowest:.3f})", one.among),
-                Cell(f"{one.model:.3f}", one.model),
-                Cell(f"{one.williams:.3f}", one.williams),
-                Cell(f"{one.volume_inside} of {one.cases}", float(one.volume_inside)),
                 Cell("within the spread" if one.within else "outside", str(one.within)),
+                Cell(f"{one.williams:.3f}", one.williams),
+                Cell(f"{one.model:.3f}", one.model),
+                Cell(f"{one.among:.3f} ({one.lowest:.3f})", one.among),
+                Cell(f"{one.volume_inside} of {one.cases}", float(one.volume_inside)),
             )
             for one in spread(study)
         ),

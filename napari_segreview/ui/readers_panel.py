@@ -49,10 +49,11 @@ class ReadersPanel(Panel):
         self.run.clicked.connect(self._compare)
         self.consensus = QPushButton("Consensus")
         self.consensus.setToolTip(
-            "Layers of the majority, of STAPLE, and of where the readers disagree"
+            "Layers of the readers' majority, of STAPLE, and of where they disagree; the "
+            "model has no say in it"
         )
         self.consensus.clicked.connect(
-            lambda: session.reviewing.show_consensus(self._chosen())
+            lambda: session.reviewing.show_consensus(self._people())
         )
         self.hint = wrapped_label("readers")
         self.pairs, self.spread = table_widget(), table_widget()
@@ -88,11 +89,10 @@ class ReadersPanel(Panel):
         entries = [(ref.key, ref.name) for ref in state.labels if ref.key in chosen]
         model = self.model.currentData() or ""
         fill(self.model, [("", "none"), *entries], model if model in chosen else "")
-        people = len(chosen) - bool(self.model.currentData())
-        ready = people >= 2 and not view(state).busy
-        self.run.setEnabled(ready)
-        self.consensus.setEnabled(len(chosen) >= 2 and not view(state).busy)
-        say(self.hint, "" if people >= 2 else "Tick two readers or more.")
+        enough = len(self._people()) >= 2
+        for button in (self.run, self.consensus):
+            button.setEnabled(enough and not view(state).busy)
+        say(self.hint, "" if enough else "Tick two readers or more, beside the model.")
 
     def _fill_layers(self, state: State) -> None:
         """The open Labels layers; what was ticked stays so."""
@@ -129,6 +129,10 @@ class ReadersPanel(Panel):
             for item in items
             if item is not None and item.checkState() == Qt.CheckState.Checked
         ]
+
+    def _people(self) -> list[str]:
+        """Whose consensus is looked for: the model has no say in it."""
+        return [key for key in self._chosen() if key != self.model.currentData()]
 
     def _compare(self) -> None:
         model = self.model.currentData() or ""

@@ -86,7 +86,7 @@ def test_within_the_spread() -> None:
     assert one.within
     assert one.williams == pytest.approx(0.83 / 0.82)
     assert (one.volume_inside, one.cases) == (1, 2)
-    assert spread_table(study(*ROWS)).rows[0][-1].text == "within the spread"
+    assert spread_table(study(*ROWS)).rows[0][1].text == "within the spread"
 
 
 def test_outside_the_spread() -> None:

@@ -12,9 +12,12 @@ from scipy import ndimage
 
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import LabelMap, LabelTable
+from napari_segreview.core.protocols import Wish
 from napari_segreview.core.readers import spread
+from napari_segreview.engine import LocalEngine
 from napari_segreview.engine.readers import consensus, matched, staple, study
-from napari_segreview.scans import read_labels
+from napari_segreview.scans import read_labels, read_one
+from src_models.card import bundled, read_card
 from src_models.errors import InputError
 from src_models.progress import drain
 
@@ -139,3 +142,26 @@ def test_two_observers_of_retinal_vessels(data_dir: Path) -> None:
     a, b = (one.data > 0 for one in maps.values())
     assert dice[0] == pytest.approx(2 * (a & b).sum() / (a.sum() + b.sum()))
     assert 0.65 < np.mean(dice) < 0.85
+
+
+@pytest.mark.slow
+def test_the_bundled_model_lies_within_the_spread(data_dir: Path) -> None:
+    """The figures of the user guide: photographs that the model has never seen."""
+    folder = data_dir / "retina_chasedb1"
+    engine, name = LocalEngine(), "retina-vessels-unet2d"
+    wish = Wish(model=name, device="cpu")
+
+    def read(case: str) -> dict[str, LabelMap]:
+        scan = read_one(folder / "images" / f"{case}.jpg")
+        people = {
+            key: read_labels(folder / place / f"{case}.png")
+            for key, place in (("one", "labels"), ("two", "labels_observer2"))
+        }
+        return {**people, "model": drain(engine.segment(scan, wish)).labels}
+
+    locked = read_card(bundled()[name]).data.locked
+    cases = {case: partial(read, case) for case in locked}
+    (found,) = spread(drain(study(cases, model="model")))
+    assert (found.cases, found.within) == (4, True)
+    assert found.among == pytest.approx(0.776, abs=1e-3)
+    assert found.model == pytest.approx(0.803, abs=3e-3)  # as precision goes
