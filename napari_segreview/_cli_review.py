@@ -120,8 +120,7 @@ def score_cohort(
     )
     cases = terminal.follow(steps)
     _tell_cohort(terminal.out, cases)
-    settings = {"Tolerance": f"{tolerance:g}"}
-    terminal.say(f"Wrote {write_cohort(cases, output / 'cohort.html', settings)}")
+    terminal.say(f"Wrote {write_cohort(cases, output / 'cohort.html')}")
 
 
 COMMANDS = (report, readers, score_cohort)

@@ -185,11 +185,7 @@ def difference_table(cases: Sequence[CaseScore]) -> Table:
         rows=tuple(
             (
                 Cell(one.structure, one.structure),
-                Cell(
-                    f"{one.test.difference.mean:+.4f} "
-                    f"[{one.test.difference.low:+.4f}, {one.test.difference.high:+.4f}]",
-                    one.test.difference.mean,
-                ),
+                Cell(_signed(one.test.difference), one.test.difference.mean),
                 Cell(f"{one.test.p:.3g}", one.test.p),
                 Cell(f"{one.test.higher}", float(one.test.higher)),
                 Cell(f"{one.test.lower}", float(one.test.lower)),
@@ -224,6 +220,11 @@ def _terms(cases: Sequence[CaseScore]) -> tuple[str, str]:
     if report is None:
         return "", ""
     return f" ({report.unit})", f" ({report.tolerance:g} {report.unit})"
+
+
+def _signed(one: Interval) -> str:
+    told = f"{one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
+    return told.replace("-", "−")
 
 
 def _told(one: Summary) -> str:

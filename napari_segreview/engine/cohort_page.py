@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 CHARTS = 30
 
 
-def write_cohort(
-    cases: Sequence[CaseScore], path: Path, settings: dict[str, str] | None = None
-) -> Path:
+def write_cohort(cases: Sequence[CaseScore], path: Path) -> Path:
     """Write ``path`` (.html) and the same name as .csv and .json; returns the page.
 
     Cases are told by the names they were given.
@@ -39,19 +37,16 @@ def write_cohort(
         If they cannot be written.
     """
     path = checked_page(path)
-    parts = _parts(cases, settings or {})
-    page.write(path, page.page("Scores of a cohort", parts))
+    page.write(path, page.page("Scores of a cohort", _parts(cases)))
     page.write(path.with_suffix(".csv"), _csv(cases))
     text = json.dumps(facts(cases), ensure_ascii=False, indent=2, allow_nan=False)
     page.write(path.with_suffix(".json"), text)
     return path
 
 
-def _parts(cases: Sequence[CaseScore], settings: dict[str, str]) -> Iterator[str]:
+def _parts(cases: Sequence[CaseScore]) -> Iterator[str]:
     failed = sum(bool(one.error) for one in cases)
-    yield page.facts(
-        {"Cases": f"{len(cases)}, {failed} without a score", **settings, **versions()}
-    )
+    yield page.facts({"Cases": f"{len(cases)}, {failed} without a score", **versions()})
     yield page.heading("Structures")
     yield page.table(summary_table(cases))
     compared = difference_table(cases)
