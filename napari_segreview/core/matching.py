@@ -89,7 +89,7 @@ def _only(labels: LabelMap) -> int | None:
     """The label that is there alone, in the voxels and in the table."""
     highest = int(labels.data.max(initial=0))
     others = labels.table.keys() - {highest}
-    if not highest or others:
+    if not 0 < highest < MOST_VALUES or others:
         return None
     alone = np.count_nonzero(labels.data) == np.count_nonzero(labels.data == highest)
     return highest if alone else None

@@ -85,3 +85,22 @@ def test_values_beyond_any_list() -> None:
     )
     with pytest.raises(InputError, match="renumber"):
         match_names(mine, TRUTH)
+
+
+def binary(value: int, **names: int) -> LabelMap:
+    return labels(0, value, value, **names)
+
+
+@pytest.mark.parametrize("named", [{}, {"vessel": 1}])
+def test_two_masks_of_one_label_each_are_the_same_structure(named: dict) -> None:
+    found, said = match_names(binary(1, **named), binary(255))
+    assert found.data.tolist() == [[0, 255, 255]]
+    assert [row.name for row in found.table.rows] == list(named)
+    assert said == "Each holds one label: 1 of mine was compared with 255 of mine."
+
+
+def test_two_masks_of_one_label_that_is_named_differently_are_not() -> None:
+    mine, theirs = binary(1, artery=1), binary(2, vein=2)
+    assert match_names(mine, theirs) == (mine, "")
+    empty = labels(0, 0)
+    assert match_names(empty, binary(255)) == (empty, "")
