@@ -11,7 +11,7 @@ from napari_segreview.scans import (
     SAMPLES,
     can_read,
     looks_like_labels,
-    read,
+    read_all,
     read_labels,
 )
 from napari_segreview.scans import (
@@ -38,7 +38,10 @@ class ScanLibrary:
 
     def read(self, path: Path) -> Sequence[Scan | LabelMap]:
         return [
-            _labels(path) if looks_like_labels(scan) else scan for scan in read(path)
+            _labels(path)
+            if isinstance(item, Scan) and looks_like_labels(item)
+            else item
+            for item in read_all(path)
         ]
 
     def samples(self) -> Mapping[str, str]:

@@ -126,7 +126,7 @@ class LabelTable(Mapping[int, Label]):
         return known or Label(value, self.name(value), self.color(value))
 
     def updated(self, other: LabelTable) -> LabelTable:
-        """This table with the rows of another in the place of its own."""
+        """The rows of both; where both have a value, the other's."""
         return LabelTable(tuple({**self._by_value, **other._by_value}.values()))
 
     def color(self, value: int) -> RGB:

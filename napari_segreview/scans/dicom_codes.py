@@ -23,6 +23,7 @@ PLACES = {
     "region": (REGION, ""),
     "region_modifier": ("AnatomicRegionModifierSequence", REGION),
 }
+VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue")
 SHORT = 16  # characters of a CodeValue; longer ones have an attribute of their own
 
 # sRGB (IEC 61966-2-1), adapted to the white D50 by Bradford, as ICC profiles have it
@@ -47,8 +48,7 @@ def read_code(sequence: Sequence[Dataset] | None) -> Code | None:
     if not sequence:
         return None
     item = sequence[0]
-    values = (item.get(f"{kind}CodeValue") for kind in ("", "Long", "URN"))
-    value = next((str(one) for one in [item.get("CodeValue"), *values] if one), "")
+    value = next((str(item[one].value) for one in VALUES if item.get(one)), "")
     scheme = str(item.get("CodingSchemeDesignator") or "")
     meaning = str(item.get("CodeMeaning") or "")
     return Code(scheme, value, meaning) if scheme and value and meaning else None
@@ -73,7 +73,9 @@ def _item(code: Code) -> Dataset:
     from pydicom import Dataset
 
     item = Dataset()
-    setattr(item, "CodeValue" if len(code.value) <= SHORT else "LongCodeValue", code.value)
+    setattr(
+        item, "CodeValue" if len(code.value) <= SHORT else "LongCodeValue", code.value
+    )
     item.CodingSchemeDesignator = code.scheme
     item.CodeMeaning = code.meaning
     return item

@@ -47,20 +47,18 @@ def label_maps(
     list of LabelMap
         At least one; called "name (1)", "name (2)" where there are several.
     """
-    dtype = np.uint16
-    groups: list[tuple[npt.NDArray[np.uint16], list[Label]]] = []
+    size = int(np.prod(grid.shape))
+    groups = [(np.zeros(size, np.uint16), list[Label]())]
     for segment in segments:
-        for flat, rows in groups:
-            if not any(flat[part].any() for part in segment.parts):
-                break
-        else:
-            flat, rows = np.zeros(int(np.prod(grid.shape)), dtype), []
-            groups.append((flat, rows))
+        free = (g for g in groups if not any(g[0][p].any() for p in segment.parts))
+        group = next(free, None)
+        if group is None:
+            group = np.zeros(size, np.uint16), list[Label]()
+            groups.append(group)
+        flat, rows = group
         for part in segment.parts:
             flat[part] = segment.label.value
         rows.append(segment.label)
-    if not groups:
-        groups.append((np.zeros(int(np.prod(grid.shape)), dtype), []))
     maps = [
         LabelMap(
             data=_small(flat).reshape(grid.shape),
