@@ -2,7 +2,8 @@
 
 Names and numbers: task "total" of TotalSegmentator 2 (Wasserthal et al. 2023, Radiology:
 AI 5(5), https://doi.org/10.1148/ryai.230024). Codes: SNOMED CT as DICOM uses it
-(PS3.16, CIDs 7150 and 7151 and those they include).
+(PS3.16, CIDs 7150 and 7151 and those they include); the twenty that DICOM does not list
+(ribs, muscles, S1, myocardium, portal and splenic vein) as TotalSegmentator maps them.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ ANATOMY = {
         for line in """
 adrenal_gland 23451007 Adrenal gland
 aorta 15825003 Aorta
-atrial_appendage 68786006 Auricular appendage
+atrial_appendage_left 33626005 Left auricular appendage
 autochthon 244849004 Deep muscle of back
 brachiocephalic_trunk 12691009 Brachiocephalic artery
 brachiocephalic_vein 8887007 Brachiocephalic vein
@@ -125,7 +126,7 @@ spinal_cord 2748008 Spinal cord
 spleen 78961009 Spleen
 sternum 56873002 Sternum
 stomach 69695003 Stomach
-subclavian_artery 29700009 Subclavian artery
+subclavian_artery 36765005 Subclavian artery
 superior_vena_cava 48345005 Superior vena cava
 thyroid_gland 69748006 Thyroid gland
 trachea 44567001 Trachea

@@ -57,4 +57,5 @@ def _crossings(contour: Points, rows: int, columns: int) -> npt.NDArray[np.intp]
     slope = (row - y[edge]) / (ahead_y - y)[edge]
     across = x[edge] + slope * (ahead_x - x)[edge]
     column = np.ceil(across).clip(0, columns).astype(np.intp)
-    return row * (columns + 1) + column
+    flat: npt.NDArray[np.intp] = row * (columns + 1) + column
+    return flat

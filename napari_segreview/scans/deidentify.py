@@ -48,7 +48,7 @@ def apply(dataset: Dataset) -> None:
 
     The same old UID gives the same new one in every object, so that two segmentations
     of one series still belong together, and to images whose UIDs are mapped by
-    `new_uid`.
+    `new_uid`. The names of the segments stay.
     """
     kept = set(KEPT.split())
     for element in list(dataset):
@@ -57,6 +57,7 @@ def apply(dataset: Dataset) -> None:
     dataset.walk(_blur)
     for name in BLANK:
         setattr(dataset, name, None)
+    dataset.SeriesDescription = "Segmentation"  # a layer may bear the patient's name
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "SegReview: attributes by list, UIDs by SHA-512"
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

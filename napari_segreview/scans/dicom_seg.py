@@ -184,7 +184,7 @@ def _of_values(
 def _pixels(path: Path, wanted: Sequence[int]) -> Iterator[Pixels]:
     """Stored values of some frames, one at a time: unpacked, all would fill memory."""
     import pydicom
-    from pydicom.pixels import iter_pixels
+    from pydicom.pixels.utils import iter_pixels
 
     if not wanted:
         return
@@ -215,7 +215,8 @@ def _voxels(mask: Pixels, frame: Frame, grid: Grid) -> Voxels:
     step, _ = _place(frame, grid)
     row, column = np.nonzero(mask)
     at = step @ np.array([column, row, np.ones_like(row)])  # x, y, z
-    return np.ravel_multi_index(tuple(at[::-1]), grid.shape)
+    flat: Voxels = np.ravel_multi_index(tuple(at[::-1]), grid.shape)
+    return flat
 
 
 def _place(frame: Frame, grid: Grid) -> tuple[npt.NDArray[np.intp], float]:

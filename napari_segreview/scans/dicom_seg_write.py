@@ -165,7 +165,7 @@ def _dataset(labels: LabelMap, series: Series) -> Dataset:
     values = np.array(list(labels.table))
     numbers = np.searchsorted(values, labels.data[order]) + 1
     numbers[labels.data[order] == 0] = 0
-    dataset = highdicom.seg.Segmentation(
+    return highdicom.seg.Segmentation(
         source_images=sources,
         pixel_array=numbers.astype(np.uint16),
         segmentation_type="BINARY",
@@ -186,13 +186,6 @@ def _dataset(labels: LabelMap, series: Series) -> Dataset:
         series_description=" ".join(labels.name.split())[:WORDS] or "Segmentation",
         specific_character_set="ISO_IR 192",
     )
-    for item, row in zip(dataset.SegmentSequence, labels.table.values(), strict=True):
-        # highdicom asks for an algorithm's code where it is not drawn by hand alone
-        item.SegmentAlgorithmType = "SEMIAUTOMATIC"
-        item.SegmentAlgorithmName = "SegReview"
-        block = item.private_block(dicom_seg.PRIVATE, dicom_seg.CREATOR, create=True)
-        block.add_new(dicom_seg.VALUE, "UL", row.value)
-    return dataset
 
 
 def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
@@ -200,7 +193,9 @@ def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
     import pydicom
 
     paths = dict.fromkeys(frame.path for frame in series.slices)
-    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+    headers: list[Dataset] = [
+        pydicom.dcmread(path, stop_before_pixels=True) for path in paths
+    ]
     for header in headers:
         for name in EMPTY:
             if name not in header:
@@ -217,26 +212,25 @@ def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
     return headers, list(range(len(frames)))
 
 
-def _describe(number: int, row: Label) -> Dataset:
-    from highdicom.color import CIELabColor
+def _describe(number: int, row: Label) -> Any:
     from highdicom.seg import SegmentDescription
     from pydicom.sr.coding import Code
 
     coding = row.coding
     if coding is None or coding.category is None:  # `_check_codes` has seen to it
         raise InputError(f"label {row.value} has no code")
-    kinds = [
+    category, kind = (
         Code(one.value, one.scheme, one.meaning)
         for one in (coding.category, coding.type)
-    ]
-    item = SegmentDescription(
-        number,
-        row.name,
-        *kinds,
-        algorithm_type="MANUAL",
-        display_color=CIELabColor.from_dicom_value(to_cielab(row.color)),
     )
+    item = SegmentDescription(number, row.name, category, kind, "MANUAL")
     write_coding(item, coding)
+    item.RecommendedDisplayCIELabValue = to_cielab(row.color)
+    # highdicom wants an algorithm's code where it is not drawn by hand alone
+    item.SegmentAlgorithmType = "SEMIAUTOMATIC"
+    item.SegmentAlgorithmName = "SegReview"
+    block = item.private_block(dicom_seg.PRIVATE, dicom_seg.CREATOR, create=True)
+    block.add_new(dicom_seg.VALUE, "UL", row.value)
     return item
 
 
