@@ -37,12 +37,14 @@ class ScanLibrary:
     """Files and samples, for the session."""
 
     def read(self, path: Path) -> Sequence[Scan | LabelMap]:
-        return [
-            _labels(path)
-            if isinstance(item, Scan) and looks_like_labels(item)
-            else item
-            for item in read_all(path)
-        ]
+        items = read_all(path)
+        if (
+            len(items) == 1
+            and isinstance(items[0], Scan)
+            and looks_like_labels(items[0])
+        ):
+            return [_labels(path)]
+        return items
 
     def samples(self) -> Mapping[str, str]:
         return SAMPLE_TITLES

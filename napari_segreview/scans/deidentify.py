@@ -54,7 +54,8 @@ def apply(dataset: Dataset) -> None:
     for element in list(dataset):
         if element.keyword not in kept:
             del dataset[element.tag]
-    dataset.walk(_blur)
+    made: set[str] = set()
+    dataset.walk(lambda _, element: _blur(element, made))
     for name in BLANK:
         setattr(dataset, name, None)
     dataset.SeriesDescription = "Segmentation"  # a layer may bear the patient's name
@@ -70,9 +71,11 @@ def new_uid(old: str) -> str:
     return str(generate_uid(entropy_srcs=["SegReview", old]))
 
 
-def _blur(holder: Dataset, element: DataElement) -> None:
-    """Map a UID, blunt a date."""
+def _blur(element: DataElement, made: set[str]) -> None:
+    """Map a UID, blunt a date. An item may hang in two places and be met twice."""
     if element.VR == "UI" and not element.keyword.endswith(STANDARD):
-        element.value = new_uid(str(element.value))
+        if element.value not in made:
+            element.value = new_uid(str(element.value))
+            made.add(element.value)
     elif element.VR in DUMMY:
         element.value = DUMMY[element.VR]

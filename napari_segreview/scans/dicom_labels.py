@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from napari_segreview.scans import dicom, dicom_rtstruct, dicom_seg
@@ -12,7 +11,7 @@ from napari_segreview.scans.quiet import quiet
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pydicom import Dataset
@@ -98,25 +97,25 @@ def read_labels(path: Path, series: Path | None = None) -> list[LabelMap]:
     found = dicom.find(path)
     if not found.drawings:
         return []
+    known: list[Series] = []
     if series is not None:
         known = series_of(series)
-        return _all(_read(one, known, given=True) for one in found.drawings)
-    known = dicom.read_series(found, path) if found.images else []
-    return _all(_read(one, known or _search(one)) for one in found.drawings)
+    elif found.images:
+        known = dicom.read_series(found, path)
+    maps: list[LabelMap] = []
+    for one in found.drawings:
+        try:
+            maps += _read(one, known or _search(one), given=series is not None)
+        except InputError as error:
+            if one == path:
+                raise
+            raise InputError(f"{one.name}: {error}") from error
+    return maps
 
 
 def series_of(folder: Path) -> list[Series]:
     """The series of a folder."""
     return dicom.read_series(dicom.find(folder), folder)
-
-
-def choose(path: Path, known: Sequence[Series]) -> Series | None:
-    """The series that a SEG or RTSTRUCT file was drawn on, if it is among those."""
-    return _choose(_target(_header(path)), known)[0]
-
-
-def _all(maps: Iterable[list[LabelMap]]) -> list[LabelMap]:
-    return list(chain.from_iterable(maps))
 
 
 def _read(path: Path, known: Sequence[Series], given: bool = False) -> list[LabelMap]:
@@ -143,10 +142,10 @@ def _read(path: Path, known: Sequence[Series], given: bool = False) -> list[Labe
             raise InputError(f"the series it was drawn on is not here; {BESIDE}")
         else:
             maps = dicom_rtstruct.read(header, name, series.scan.grid)
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from error
+    except InputError:
+        raise
     except UNREADABLE as error:
-        raise InputError(f"{path.name}: damaged ({error})") from error
+        raise InputError(f"the file is damaged ({error})") from error
     extra = (said,) if said else ()
     return [replace(one, warnings=(*extra, *one.warnings)) for one in maps]
 

@@ -57,13 +57,13 @@ def make_series(
         "SeriesInstanceUID": generate_uid(),
         "StudyInstanceUID": generate_uid(),
         "FrameOfReferenceUID": generate_uid(),
-        "ImageOrientationPatient": [f"{v:.12g}" for v in across],
-        "PixelSpacing": [f"{v:.12g}" for v in spacing[1::-1]],
+        "ImageOrientationPatient": [f"{v:.10f}" for v in across],
+        "PixelSpacing": [f"{v:.10f}" for v in spacing[1::-1]],
         "PatientID": "Secret-4711",
         "StudyDate": "20190807",
     }
     for k in range(shape[0]):
-        place = [f"{v:.10g}" for v in affine[:3, 3] + k * affine[:3, 2]]
+        place = [f"{v:.8f}" for v in affine[:3, 3] + k * affine[:3, 2]]
         pixels = np.full(shape[1:], k, np.int16)
         number = shape[0] - k
         make_slice(
