@@ -11,7 +11,7 @@ from napari_segreview.scans import (
     SAMPLES,
     can_read,
     looks_like_labels,
-    read,
+    read_all,
     read_labels,
 )
 from napari_segreview.scans import (
@@ -37,9 +37,14 @@ class ScanLibrary:
     """Files and samples, for the session."""
 
     def read(self, path: Path) -> Sequence[Scan | LabelMap]:
-        return [
-            _labels(path) if looks_like_labels(scan) else scan for scan in read(path)
-        ]
+        items = read_all(path)
+        if (
+            len(items) == 1
+            and isinstance(items[0], Scan)
+            and looks_like_labels(items[0])
+        ):
+            return [_labels(path)]
+        return items
 
     def samples(self) -> Mapping[str, str]:
         return SAMPLE_TITLES

@@ -165,6 +165,28 @@ def score(
 
 
 @app.command()
+def convert(
+    labels: Annotated[Path, typer.Argument(help="Labels, a DICOM-SEG or RTSTRUCT.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help=".dcm: a DICOM-SEG.")],
+    series: Annotated[
+        Path | None, typer.Option(help="DICOM images they lie on.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Names, colours and codes.")
+    ] = None,
+    deidentify: Annotated[
+        bool, typer.Option(help="Without patient and dates.")
+    ] = False,
+) -> None:
+    """Labels to DICOM-SEG and back; RTSTRUCT to labels."""
+    from napari_segreview._cli_convert import convert as run
+
+    written, notes = run(labels, output, series, table, deidentified=deidentify)
+    _warn(notes)
+    _say("\n".join(f"Wrote {path}" for path in written))
+
+
+@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe, e.g. recipes/NAME.toml.")],
     data: Annotated[

@@ -1,4 +1,4 @@
-"""What label values mean: names and colours."""
+"""What label values mean: names, colours and codes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,65 @@ PALETTE: tuple[RGB, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """A term of a coding scheme.
+
+    Attributes
+    ----------
+    scheme : str
+        Its designator in DICOM: "SCT" for SNOMED CT.
+    value, meaning : str
+        The code itself and its words, e.g. "10200004" and "Liver".
+
+    Raises
+    ------
+    InputError
+        If one of the three is empty.
+    """
+
+    scheme: str
+    value: str
+    meaning: str
+
+    def __post_init__(self) -> None:
+        if not (self.scheme and self.value and self.meaning):
+            raise InputError(
+                "a code needs its scheme, its value and its meaning, got "
+                f"{self.scheme!r}, {self.value!r}, {self.meaning!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """What a label is, in codes; the parts that DICOM and 3D Slicer know.
+
+    Attributes
+    ----------
+    type : Code
+        The thing itself: liver, neoplasm.
+    category : Code or None
+        Its kind: anatomical structure, tissue, morphologically altered structure.
+    modifier : Code or None
+        Of the type, mostly its side.
+    region, region_modifier : Code or None
+        Where a thing is that names no place: a cyst of the left kidney.
+    """
+
+    type: Code
+    category: Code | None = None
+    modifier: Code | None = None
+    region: Code | None = None
+    region_modifier: Code | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
-    """One structure: its value in the array (≥ 1), its name, its colour (0..1)."""
+    """One structure: its value in the array (≥ 1), name, colour (0..1) and codes."""
 
     value: int
     name: str
     color: RGB
+    coding: Coding | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +120,15 @@ class LabelTable(Mapping[int, Label]):
         row = self._by_value.get(value)
         return row.name if row else f"label {value}"
 
+    def row(self, value: int) -> Label:
+        """The label of a value, whether or not it has a row."""
+        known = self._by_value.get(value)
+        return known or Label(value, self.name(value), self.color(value))
+
+    def updated(self, other: LabelTable) -> LabelTable:
+        """The rows of both; where both have a value, the other's."""
+        return LabelTable(tuple({**self._by_value, **other._by_value}.values()))
+
     def color(self, value: int) -> RGB:
         row = self._by_value.get(value)
         return row.color if row else default_color(value)
@@ -88,7 +150,7 @@ class LabelMap:
     grid : Grid
         Of the spatial axes.
     table : LabelTable
-        Names and colours; may be empty.
+        Names, colours and codes; may be empty.
     name : str
         For the layer list.
     """

@@ -8,10 +8,13 @@ from napari_segreview.scans.reading import (
     can_read,
     looks_like_labels,
     read,
+    read_all,
+    read_label_maps,
     read_labels,
     read_one,
 )
 from napari_segreview.scans.samples import SAMPLES, Sample
+from napari_segreview.scans.table_files import read_table
 from napari_segreview.scans.writing import WRITABLE, check_writable, write_labels
 
 __all__ = [
@@ -24,7 +27,10 @@ __all__ = [
     "check_writable",
     "looks_like_labels",
     "read",
+    "read_all",
+    "read_label_maps",
     "read_labels",
     "read_one",
+    "read_table",
     "write_labels",
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_segreview.scans.dicom_frames import UNREADABLE, Frame, frames_of
-from napari_segreview.scans.dicom_stack import split, stack
+from napari_segreview.scans.dicom_stack import slices, split, stack
 from napari_segreview.scans.quiet import quiet
 from src_models.errors import InputError
 
@@ -36,7 +36,9 @@ NO_IMAGES = {
     "KO": "key object",
     "REG": "registration",
 }
+DRAWINGS = ("SEG", "RTSTRUCT")  # labels on the images of a series
 LOOK_AT = 200  # files that `has_dicom` opens at most
+SEARCHED = 5000  # files that are opened at most to find one series
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,45 @@ def has_dicom(folder: Path) -> bool:
     return any(is_dicom(path) for path in islice(_files(folder), LOOK_AT))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """A scan and the images it was stacked of.
+
+    Attributes
+    ----------
+    scan : Scan
+    uid, frame_of_reference : str
+        SeriesInstanceUID, FrameOfReferenceUID; "" where the files have none.
+    slices : tuple of Frame
+        In array order; of a cine those of its first moment.
+    """
+
+    scan: Scan
+    uid: str
+    frame_of_reference: str
+    slices: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is below a folder.
+
+    Attributes
+    ----------
+    images : list of Object
+    drawings : list of Path
+        DICOM-SEG and RTSTRUCT objects.
+    skipped : Counter
+        Files that are none of the two, by kind.
+    """
+
+    images: list[Object]
+    drawings: list[Path]
+    skipped: Counter[str]
+
+
 def read(path: Path) -> list[Scan]:
-    """Read a DICOM file or everything in a folder; one Scan a series.
+    """Read a DICOM file or every image in a folder; one Scan a series.
 
     A series of several orientations or image sizes gives one Scan for each.
 
@@ -72,29 +111,82 @@ def read(path: Path) -> list[Scan]:
         If there is no image, or if of every series a slice is missing or the pixels
         are damaged. Where some series can be read, a warning tells of the others.
     """
+    return [one.scan for one in read_series(find(path, drawings=False), path)]
+
+
+def find(path: Path, drawings: bool = True, series: str = "") -> Found:
+    """Look at a file, or at all files below a folder.
+
+    Parameters
+    ----------
+    drawings : bool
+        Whether SEG and RTSTRUCT objects are wanted; else they count as skipped.
+    series : str
+        The only SeriesInstanceUID that is wanted; "" for all.
+    """
     paths = list(_files(path)) if path.is_dir() else [path]
-    objects, skipped = _open(paths, path)
-    if not objects:
-        raise InputError(f"wanted DICOM images, found none{_why(skipped)}")
-    notes = [f"files that were left out: {_list(skipped)}"] if skipped else []
-    scans: list[Scan] = []
+    if series:
+        paths = [one for one in islice(paths, SEARCHED) if _is_of(one, series)]
+    found = Found([], [], Counter())
+    seen: set[str] = set()
+    for one in paths:
+        what = _look(one, trusted=one == path)
+        if isinstance(what, str):
+            if drawings and what in DRAWINGS:
+                found.drawings.append(one)
+            else:
+                found.skipped[what] += 1
+        elif what.frames[0].uid in seen:
+            found.skipped["double"] += 1
+        else:
+            seen.add(what.frames[0].uid)
+            found.images.append(what)
+    return found
+
+
+def read_series(found: Found, path: Path) -> list[Series]:
+    """Stack the images that were found at `path`.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    if not found.images:
+        raise InputError(f"wanted DICOM images, found none{_why(found.skipped)}")
+    notes = (
+        [f"files that were left out: {_list(found.skipped)}"] if found.skipped else []
+    )
+    whole: list[Series] = []
     failed: list[str] = []
-    for group, name in _series(objects):
+    for group, name in _series(found.images):
         try:
-            scans += _scans(group, name, path)
+            whole += _stacked(group, name, path)
         except InputError as error:
             failed.append(f"{name}: {error}")
-    if not scans:
-        raise InputError(f"{'; '.join(failed)}{_why(skipped)}")
+    if not whole:
+        raise InputError(f"{'; '.join(failed)}{_why(found.skipped)}")
     notes += [f"a series could not be read, {words}" for words in failed]
-    return [replace(scan, warnings=(*notes, *scan.warnings)) for scan in scans]
+    return [
+        replace(one, scan=replace(one.scan, warnings=(*notes, *one.scan.warnings)))
+        for one in whole
+    ]
 
 
-def _scans(group: list[Object], name: str, path: Path) -> list[Scan]:
-    """One Scan for each orientation and size in a series."""
+def _stacked(group: list[Object], name: str, path: Path) -> list[Series]:
+    """One for each orientation and size in a series."""
     frames = [frame for one in group for frame in one.frames]
     header = group[0].header
-    return [stack(part, header, called, path) for called, part in split(frames, name)]
+    place = str(header.get("FrameOfReferenceUID") or "")
+    return [
+        Series(
+            stack(part, header, called, path),
+            frames[0].series,
+            place,
+            tuple(slices(part)),
+        )
+        for called, part in split(frames, name)
+    ]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -104,21 +196,19 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(root, name) for name in sorted(names) if name[0] != ".")
 
 
-def _open(paths: list[Path], start: Path) -> tuple[list[Object], Counter[str]]:
-    """The images among the files; how many others there were, by kind."""
-    objects: list[Object] = []
-    skipped: Counter[str] = Counter()
-    seen: set[str] = set()
-    for path in paths:
-        found = _look(path, trusted=path == start)
-        if isinstance(found, str):
-            skipped[found] += 1
-        elif found.frames[0].uid in seen:
-            skipped["double"] += 1
-        else:
-            seen.add(found.frames[0].uid)
-            objects.append(found)
-    return objects, skipped
+def _is_of(path: Path, series: str) -> bool:
+    """Whether a file belongs to a series; reads that one attribute."""
+    import pydicom
+
+    if not is_dicom(path):
+        return False
+    try:
+        with quiet():
+            tags = ["SeriesInstanceUID"]
+            header = pydicom.dcmread(path, specific_tags=tags, stop_before_pixels=True)
+            return str(header.get("SeriesInstanceUID", "")) == series
+    except UNREADABLE:
+        return False
 
 
 def _look(path: Path, trusted: bool) -> Object | str:

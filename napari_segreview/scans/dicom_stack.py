@@ -59,6 +59,14 @@ def stack(frames: list[Frame], header: Dataset, name: str, source: Path) -> Scan
     return make(frames, header, name, source, _pixel_notes(header))
 
 
+def slices(frames: list[Frame]) -> list[Frame]:
+    """The frames behind the planes of a stack, in array order; of a cine the first."""
+    if not frames[0].placed:
+        return frames
+    order = _sort(frames)
+    return order.frames[: len(order.frames) // order.times]
+
+
 def _plane(frame: Frame) -> object:
     """What frames of one stack have in common; each unplaced file is its own."""
     if not frame.placed:

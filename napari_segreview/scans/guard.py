@@ -55,7 +55,9 @@ Sums = tuple[int, npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.int
 Measures = Mapping[tuple[int, int], Measure]  # (frame, value) →
 
 
-def check_same(memory: LabelMap, back: LabelMap, path: Path | None = None) -> None:
+def check_same(
+    memory: LabelMap, back: LabelMap, path: Path | None = None, shade: float = 1e-6
+) -> None:
     """Whether the labels that were re-read are those in memory.
 
     Parameters
@@ -63,6 +65,8 @@ def check_same(memory: LabelMap, back: LabelMap, path: Path | None = None) -> No
     memory, back : LabelMap
     path : Path, optional
         The NIfTI, NRRD or MetaImage that `back` came from: ITK then measures it.
+    shade : float
+        How far colours may be apart, of 1: formats round them.
 
     Raises
     ------
@@ -77,7 +81,7 @@ def check_same(memory: LabelMap, back: LabelMap, path: Path | None = None) -> No
     moved = memory.grid.difference(back.grid)
     if moved:
         raise WriteError(f"the labels would lie elsewhere: {moved}")
-    _check_names(memory, back)
+    _check_names(memory, back, shade)
     found = measure_image(load(path)) if path else measure(back)
     compare(measure(memory), found, memory.grid)
 
@@ -105,13 +109,15 @@ def compare(wanted: Measures, found: Measures, grid: Grid) -> None:
             )
 
 
-def _check_names(memory: LabelMap, back: LabelMap) -> None:
+def _check_names(memory: LabelMap, back: LabelMap, shade: float) -> None:
     for value, row in memory.table.items():
         other = back.table.get(value)
         if other is None or other.name.split() != row.name.split():
             raise WriteError(f"the name of label {value} would be lost")
-        if not np.allclose(other.color, row.color, atol=1e-6):
+        if not np.allclose(other.color, row.color, atol=shade):
             raise WriteError(f"the colour of label {value} would be lost")
+        if other.coding != row.coding:
+            raise WriteError(f"the code of label {value} would be lost")
 
 
 # -- measuring -----------------------------------------------------------------------

@@ -82,6 +82,12 @@ def nrrd(path: Path) -> Header:
     return Header(unit="mm" if vectors or steps else "px")
 
 
+def nrrd_keys(path: Path) -> dict[str, str]:
+    """The free keys of a NRRD's header."""
+    head = re.split(r"\r?\n\r?\n", _text(path), maxsplit=1)[0]
+    return dict(re.findall(r"^([^:#\r\n]+):=(.*?)\r?$", head, flags=re.M))
+
+
 def metaimage(path: Path) -> Header:
     """Check the spacing in a .mha or .mhd header, and that its voxels are there."""
     fields: dict[str, str] = {}

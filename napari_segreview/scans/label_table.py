@@ -1,4 +1,4 @@
-"""Names and colours of labels beside, or inside, the file that holds the voxels."""
+"""Names, colours and codes of labels beside, or inside, the file of the voxels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import RGB, Label, LabelMap, LabelTable, default_color
+from napari_segreview.scans import codings
 from napari_segreview.scans.suffixes import stem_of
 from src_models.errors import InputError
 
@@ -65,14 +66,18 @@ def to_json(labels: LabelMap) -> str:
             "unit": labels.grid.unit,
             "shape": labels.grid.shape,
             "affine": labels.grid.affine.tolist(),
-            "labels": [
-                {"value": row.value, "name": row.name, "color": row.color}
-                for row in labels.table.values()
-            ],
+            "labels": [_entry(row) for row in labels.table.values()],
         },
         indent=1,
         ensure_ascii=False,
     )
+
+
+def _entry(row: Label) -> dict[str, Any]:
+    entry = {"value": row.value, "name": row.name, "color": row.color}
+    if row.coding is None:
+        return entry
+    return entry | {"coding": codings.to_json(row.coding)}
 
 
 def from_json(text: str) -> Notes:
@@ -86,7 +91,12 @@ def from_json(text: str) -> Notes:
     try:
         known = json.loads(text)
         rows = tuple(
-            Label(int(row["value"]), str(row["name"]), _color(row))
+            Label(
+                int(row["value"]),
+                str(row["name"]),
+                _color(row),
+                codings.from_json(row.get("coding")),
+            )
             for row in known["labels"]
         )
         unit = known.get("unit", "")
@@ -124,6 +134,8 @@ def to_slicer(labels: LabelMap) -> dict[str, str]:
             f"Segment{i}_Layer": "0",
             f"Segment{i}_Extent": box,
         }
+        if row.coding is not None:
+            meta[f"Segment{i}_Tags"] = codings.to_tags(row.coding)
     return meta
 
 
@@ -133,7 +145,8 @@ def from_slicer(meta: Mapping[str, str]) -> Notes:
     Raises
     ------
     InputError
-        If a value or a colour is no number, or two segments share a value.
+        If a value or a colour is no number, or two segments share a value (they do
+        where segments overlap: 3D Slicer then keeps them in layers).
     """
     rows = []
     i = 0
@@ -141,7 +154,8 @@ def from_slicer(meta: Mapping[str, str]) -> Notes:
         value = int(_numbers(meta, f"Segment{i}_LabelValue", 1, (i + 1,))[0])
         red, green, blue = _numbers(meta, f"Segment{i}_Color", 3, default_color(value))
         name = meta.get(f"Segment{i}_Name", meta.get(f"Segment{i}_ID", ""))
-        rows.append(Label(value, name, (red, green, blue)))
+        coding = codings.from_tags(meta.get(f"Segment{i}_Tags", ""))
+        rows.append(Label(value, name, (red, green, blue), coding))
         i += 1
     axes, unit = meta.get(AXES_KEY, ""), meta.get(UNIT_KEY, "")
     return Notes(LabelTable(tuple(rows)), axes if axes in AXES else "", unit)

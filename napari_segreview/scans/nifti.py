@@ -122,6 +122,23 @@ def float_voxels(path: Path) -> npt.NDArray[Any]:
     return found.reshape(raw.dim[::-1])
 
 
+def extensions(path: Path) -> Iterator[bytes]:
+    """What other programs have put between the header and the voxels, one by one.
+
+    Ends at the first that states no possible length.
+    """
+    with _opened(path) as file:
+        raw = _raw(file.read(LENGTH))
+        after = file.read(max(0, raw.offset - LENGTH))
+    at = 4  # four bytes say whether there are any
+    while at + 8 <= len(after):
+        (size,) = struct.unpack_from(raw.order + "i", after, at)
+        if not 8 < size <= len(after) - at:
+            return
+        yield after[at + 8 : at + size]
+        at += size
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     """The unpacked file."""

@@ -12,15 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_segreview.core import geometry_notes
 from napari_segreview.core.labels import LabelMap
-from napari_segreview.scans import dicom, images, label_table, tiff, volumes
+from napari_segreview.core.scan import Scan
+from napari_segreview.scans import (
+    dicom,
+    dicom_labels,
+    images,
+    label_table,
+    table_files,
+    tiff,
+    volumes,
+)
 from napari_segreview.scans.suffixes import stem_of, suffix_of
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from napari_segreview.core.scan import Scan
     from napari_segreview.scans.label_table import Notes
 
 FEW = 256  # distinct values up to which integers may be labels
@@ -73,7 +82,11 @@ def _volume(suffix: str) -> Callable[[Path], Read]:
 def _label_volume(suffix: str) -> Callable[[Path], Read]:
     def read(path: Path) -> Read:
         volume = volumes.read(path, suffix)
-        return Read([volume.scan], label_table.from_slicer(volume.meta))
+        if suffix.startswith(".nii"):
+            notes = label_table.Notes(table_files.from_nifti(path))
+        else:
+            notes = label_table.from_slicer(volume.meta)
+        return Read([volume.scan], notes)
 
     return read
 
@@ -129,6 +142,31 @@ def read(path: str | Path) -> list[Scan]:
         return [_noticed(scan) for scan in _format(path).read(path).scans]
 
 
+def read_all(path: str | Path) -> list[Scan | LabelMap]:
+    """Read a file or folder as `read`, with the labels drawn on DICOM series.
+
+    Returns
+    -------
+    list of Scan and LabelMap
+        The scans; then the label maps of every DICOM-SEG and RTSTRUCT, on the grid of
+        the series they were drawn on. One that cannot be shown is told of in the
+        warnings of the scans.
+
+    Raises
+    ------
+    InputError
+        As `read`.
+    """
+    path = Path(path)
+    with _named(path):
+        if _format(path) is not DICOM:
+            return [*read(path)]
+        return [
+            _noticed(item) if isinstance(item, Scan) else item
+            for item in dicom_labels.read_folder(path)
+        ]
+
+
 def read_one(path: str | Path) -> Scan:
     """Read exactly one scan.
 
@@ -147,21 +185,48 @@ def read_one(path: str | Path) -> Scan:
     return scans[0]
 
 
-def read_labels(path: str | Path) -> LabelMap:
+def read_labels(path: str | Path, series: str | Path | None = None) -> LabelMap:
     """Read whole numbers ≥ 0 as labels, with names and colours where there are any.
 
     Signed and whole-valued float types become the smallest unsigned type that holds
     the values; a float type is noted in the warnings.
 
+    Parameters
+    ----------
+    path : path
+        A label image, a DICOM-SEG or an RTSTRUCT.
+    series : path, optional
+        Folder of the images that a SEG or RTSTRUCT was drawn on; without it they are
+        looked for beside it.
+
     Raises
     ------
     InputError
-        As `read_one`; or if values are negative, fractional or NaN, or if the image
-        is in colour.
+        As `read_one`; or if values are negative, fractional or NaN, if the image is in
+        colour, or if segments overlap.
     """
+    maps = read_label_maps(path, series)
+    if len(maps) > 1:
+        raise InputError(
+            f"{Path(path).name}: wanted one set of labels, found {len(maps)}, of several "
+            "files or of segments that overlap: "
+            f"{'; '.join(one.name for one in maps)}. `segreview convert` writes each to "
+            "a file of its own"
+        )
+    return maps[0]
+
+
+def read_label_maps(
+    path: str | Path, series: str | Path | None = None
+) -> list[LabelMap]:
+    """The same, but segments that overlap come as several label maps."""
     path = Path(path)
     form = _format_or_error(path)
     with _named(path):
+        if form is DICOM:
+            drawn = dicom_labels.read_labels(path, Path(series) if series else None)
+            if drawn:
+                return drawn
         found = form.read_labels(path)
         if len(found.scans) > 1:
             raise InputError(f"wanted one label image, found {len(found.scans)}")
@@ -174,7 +239,7 @@ def read_labels(path: str | Path) -> LabelMap:
             name=scan.name,
             warnings=(*scan.warnings, *said, *cast),
         )
-        return _with_notes(labels, found.notes, form, path)
+        return [_with_notes(labels, found.notes, form, path)]
 
 
 def looks_like_labels(scan: Scan) -> bool:
@@ -231,7 +296,8 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _noticed(scan: Scan) -> Scan:
-    """The scan, with a warning if some voxels are no numbers."""
+    """The scan, with warnings of its geometry and of voxels that are no numbers."""
+    scan = replace(scan, warnings=(*scan.warnings, *geometry_notes.notes(scan.grid)))
     if scan.data.dtype.kind != "f":
         return scan
     bad = sum(int(part.size - np.isfinite(part).sum()) for part in scan.data)

@@ -85,13 +85,13 @@ def write_labels(labels: LabelMap, path: str | Path) -> None:
     largest = int(labels.data.max(initial=0))
     small = replace(labels, data=labels.data.astype(smallest_unsigned(largest)))
     folder = path.absolute().parent
-    with _drafts(path) as place:
+    with drafts(path) as place:
         draft = place / path.name
         written = _write(form, small, draft)
         guard.check_same(small, read_labels(draft), draft if form.volume else None)
         for file in written:
             os.replace(file, folder / file.name)
-    _flush(folder)
+    flush(folder)
 
 
 def check_writable(path: str | Path, like: LabelMap | None = None) -> None:
@@ -113,12 +113,12 @@ def check_writable(path: str | Path, like: LabelMap | None = None) -> None:
     _suffix(path) if like is None else _format(like, path)
     if path.is_dir():
         raise WriteError(f"{path.name} is a folder; name a file")
-    with _drafts(path):
+    with drafts(path):
         pass
 
 
 @contextmanager
-def _drafts(path: Path) -> Iterator[Path]:
+def drafts(path: Path) -> Iterator[Path]:
     """A folder beside `path` that is gone afterwards."""
     folder = path.absolute().parent
     if not folder.is_dir():
@@ -181,7 +181,7 @@ def _write(form: Format, labels: LabelMap, draft: Path) -> list[Path]:
     return written
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
     """Bring the new names to the disk too, where the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

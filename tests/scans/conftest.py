@@ -44,6 +44,47 @@ def make_slice(path: Path, position: tuple[float, ...] | None, **tags: Any) -> P
     return path
 
 
+def make_series(
+    folder: Path, affine: np.ndarray, shape: tuple[int, int, int], **tags: Any
+) -> Path:
+    """Write a whole series on a grid: voxel (i, j, k) → mm as `affine` says.
+
+    Files are numbered against the order of the slices.
+    """
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    across = (affine[:3, :2] / spacing[:2]).T.ravel()
+    facts = {
+        "SeriesInstanceUID": generate_uid(),
+        "StudyInstanceUID": generate_uid(),
+        "FrameOfReferenceUID": generate_uid(),
+        "ImageOrientationPatient": [f"{v:.10f}" for v in across],
+        "PixelSpacing": [f"{v:.10f}" for v in spacing[1::-1]],
+        "PatientID": "Secret-4711",
+        "StudyDate": "20190807",
+    }
+    for k in range(shape[0]):
+        place = [f"{v:.8f}" for v in affine[:3, 3] + k * affine[:3, 2]]
+        pixels = np.full(shape[1:], k, np.int16)
+        number = shape[0] - k
+        make_slice(
+            folder / f"{number:03}.dcm",
+            (0, 0, 0),
+            **{
+                **facts,
+                "InstanceNumber": number,
+                "pixels": pixels,
+                "ImagePositionPatient": place,
+                **tags,
+            },
+        )
+    return folder
+
+
+@pytest.fixture
+def dicom_series() -> Callable[..., Path]:
+    return make_series
+
+
 @pytest.fixture
 def dicom_slice() -> Callable[..., Path]:
     return make_slice
