@@ -119,6 +119,17 @@ def test_a_fault_is_a_notification_too(make_napari_viewer: Callable[[], Any]) ->
     assert notification_manager.records[-1].message == session.state.fault
 
 
+def test_a_folder_opens_its_series_and_what_was_drawn_on_it(data_dir: Path) -> None:
+    folder = data_dir / "dicom_seg_dcmqi"
+    layers = _plugin.read_layers(str(folder))
+    assert [kind for *_, kind in layers] == ["image", *["labels"] * 4]
+    grids = [meta["metadata"][KEY].grid for _, meta, _ in layers]
+    assert {grid.difference(grids[0]) for grid in grids} == {""}
+    (alone,) = _plugin.read_layers(str(folder / "labels/liver.dcm"))
+    assert alone[0].sum() == 107098
+    assert list(alone[1]["features"]["name"]) == ["background", "Liver"]
+
+
 LIGHT = """
     import sys, napari
     viewer = napari.Viewer(show=False)

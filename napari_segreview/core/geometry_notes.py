@@ -46,10 +46,7 @@ def _oblique(grid: Grid) -> str:
         return ""
     axes = grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0)
     angle = float(np.degrees(np.arccos(np.abs(axes).max(axis=0).min())))
-    return (
-        f"oblique: its slices are tilted by {angle:.0f}° against the body's axes; the "
-        "letters for left and right name the nearest side"
-    )
+    return f"oblique: its slices are tilted by {angle:.0f}° against the body's axes"
 
 
 def _flipped(grid: Grid) -> str:

@@ -162,12 +162,11 @@ def _dataset(labels: LabelMap, series: Series) -> Dataset:
     from pydicom.uid import generate_uid
 
     sources, order = _sources(series)
-    values = np.array(list(labels.table))
-    numbers = np.searchsorted(values, labels.data[order]) + 1
-    numbers[labels.data[order] == 0] = 0
-    return highdicom.seg.Segmentation(
+    number_of = np.zeros(max(labels.table) + 1, np.uint16)
+    number_of[list(labels.table)] = np.arange(1, len(labels.table) + 1)
+    dataset = highdicom.seg.Segmentation(
         source_images=sources,
-        pixel_array=numbers.astype(np.uint16),
+        pixel_array=number_of[labels.data[order]],
         segmentation_type="BINARY",
         segment_descriptions=[
             _describe(number, row)
@@ -184,8 +183,9 @@ def _dataset(labels: LabelMap, series: Series) -> Dataset:
         device_serial_number=__version__,
         content_label="SEGMENTATION",
         series_description=" ".join(labels.name.split())[:WORDS] or "Segmentation",
-        specific_character_set="ISO_IR 192",
     )
+    dataset.SpecificCharacterSet = "ISO_IR 192"  # names of labels are of any script
+    return dataset
 
 
 def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
@@ -200,6 +200,8 @@ def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
         for name in EMPTY:
             if name not in header:
                 setattr(header, name, None)
+        if not header.get("SpecificCharacterSet"):  # there, but empty
+            header.SpecificCharacterSet = "ISO_IR 192"
         for name in ("StudyInstanceUID", "FrameOfReferenceUID"):
             if not header.get(name):
                 raise InputError(
