@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from napari_segreview.core.clicks import NO_CLICKS, Clicks
 from napari_segreview.core.work import NO_WORK, Work
 
 if TYPE_CHECKING:
@@ -12,8 +13,13 @@ if TYPE_CHECKING:
     from napari_segreview.core.scan import Scan
     from src_models.metrics import Report
 
-JobKind = Literal["open", "segment", "compare"]
-DOING = {"open": "Opening", "segment": "Segmenting", "compare": "Comparing"}
+JobKind = Literal["open", "segment", "compare", "through"]
+DOING = {
+    "open": "Opening",
+    "segment": "Segmenting",
+    "compare": "Comparing",
+    "through": "Going through the slices of",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,7 @@ class State:
     report: Report | None = None
     running: Running | None = None
     work: Work = NO_WORK
+    clicks: Clicks = NO_CLICKS
     said: str = ""
     fault: str = ""
 
