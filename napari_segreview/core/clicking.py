@@ -54,6 +54,8 @@ class Host(Protocol):
 
     def say(self, *, said: str = "", fault: str = "") -> None: ...
 
+    def settle(self, *, said: str = "", fault: str = "") -> None: ...
+
     def start(
         self,
         kind: JobKind,
@@ -264,14 +266,13 @@ class Clicking:
         masks = {one: plane_mask(scan, done, one) for one in planes}
 
         def then(found: dict[Plane, Mask]) -> None:
+            self._host.settle(said="It was found in no other slice.")
             if self._clicks.done != done:
                 self._host.say(said="The clicks changed meanwhile: press it again.")
             elif self._still_there(scan) and found:
                 step = self._new("through", patch=stacked(scan, done, found))
                 self._become(done=(*done, step), undone=())
                 self._host.say(said=f"Found it in {len(found)} more slices.")
-            else:
-                self._host.say(said="It was found in no other slice.")
 
         steps = self._engine.through(scan, masks)
         self._host.start("through", scan.name, steps, then)

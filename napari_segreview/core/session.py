@@ -205,7 +205,7 @@ class Session:
 
         def then(found: list[Scan | LabelMap]) -> None:
             refs = [self._shelf.add(item) for item in found]
-            self._settle(said=f"Opened {what}.")
+            self.settle(said=f"Opened {what}.")
             images = {ref.key for ref in self._shelf.images()}
             if fresh := [ref.key for ref in refs if ref.key in images]:
                 self.choose_scan(fresh[-1])
@@ -230,7 +230,7 @@ class Session:
         def then(answer: Segmentation) -> None:
             ref = self._shelf.show(answer.labels, key)
             self._keeping.take(ref.key, scan, "made")
-            self._settle(said=answer.said)
+            self.settle(said=answer.said)
             self._take_as_prediction(ref)
 
         self.start("segment", scan.name, self._engine.segment(scan, wish), then)
@@ -251,9 +251,9 @@ class Session:
         def then(report: Report) -> None:
             now = self._state
             if (now.prediction, now.reference, now.tolerance) != pair:
-                self._settle(said="The choice changed meanwhile: press Compare again.")
+                self.settle(said="The choice changed meanwhile: press Compare again.")
                 return
-            self._settle(said=f"Compared {prediction.name} with {reference.name}.")
+            self.settle(said=f"Compared {prediction.name} with {reference.name}.")
             self._become(replace(self._state, report=report))
 
         self.start(
@@ -315,7 +315,7 @@ class Session:
         connect: dict[str, Any] = {"thread": self._thread}
         job.progressed.connect(self._progressed, **connect)
         job.finished.connect(take, **connect)
-        job.cancelled.connect(lambda: self._settle(said="Stopped."), **connect)
+        job.cancelled.connect(lambda: self.settle(said="Stopped."), **connect)
         job.failed.connect(self._failed, **connect)
         self._submit(job)
 
@@ -337,9 +337,9 @@ class Session:
         )
 
     def _failed(self, error: Exception) -> None:
-        self._settle(fault=in_one_line(error))
+        self.settle(fault=in_one_line(error))
 
-    def _settle(self, *, said: str = "", fault: str = "") -> None:
+    def settle(self, *, said: str = "", fault: str = "") -> None:
         """The job is over."""
         self._job = None
         self._become(replace(self._state, running=None, said=said, fault=fault))

@@ -63,14 +63,11 @@ class Stretch:
             return cls(shape, shape)
         return cls(shape, (sides[0], sides[1]))
 
-    @property
-    def factors(self) -> npt.NDArray[np.float64]:
-        return np.array(self.square) / np.array(self.shape)
-
     def places(self, at: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """(n, 2) pixel centres of the plane → of the picture."""
-        moved: npt.NDArray[np.float64] = (at + 0.5) * self.factors - 0.5
-        return np.clip(moved, 0, np.array(self.square) - 1)
+        factors = np.array(self.square) / np.array(self.shape)
+        moved: npt.NDArray[np.float64] = (at + 0.5) * factors - 0.5
+        return moved.clip(0, np.array(self.square) - 1)
 
     def picture(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """(y, x[, c]) of the plane → of the picture, linear in between."""

@@ -40,6 +40,7 @@ class Pointer:
     def __init__(self, viewer: ViewerModel, session: Session) -> None:
         self._viewer, self._session = viewer, session
         self._preview = Preview(viewer)
+        self._drawn: Clicks = NO_CLICKS
         self._bound: list[tuple[Any, dict[Any, Any]]] = []  # who, what its keys were
         viewer.mouse_drag_callbacks.append(self._pressed)
         viewer.layers.selection.events.active.connect(self._bind)
@@ -70,8 +71,6 @@ class Pointer:
             if len(clicks.undone) != len(old.undone) and clicks.done:
                 self._follow(image, old, clicks)
 
-    _drawn: Clicks = NO_CLICKS
-
     def _follow(self, image: Layer | None, old: Clicks, clicks: Clicks) -> None:
         """Go to the slice of the prompt that was undone or redone."""
         longer, shorter = sorted((old.done, clicks.done), key=len, reverse=True)
@@ -99,7 +98,7 @@ class Pointer:
         event.handled = True  # or the camera would pan
         try:
             image, scan, plane = self._target()
-            places = [self._place(image, plane, event)]
+            places = [self._place(image, scan, plane, event)]
         except InputError as error:
             self._session.say(fault=str(error))
             return
@@ -108,7 +107,7 @@ class Pointer:
         yield
         while event.type == "mouse_move":
             event.handled = True
-            places.append(self._place(image, plane, event))
+            places.append(self._place(image, scan, plane, event))
             draft = _prompt(clicks.tool, plane, places, positive=positive)
             self._show_draft(image, scan, draft)
             yield
@@ -143,12 +142,12 @@ class Pointer:
             raise InputError("Go to the 2D view (Ctrl+Y) to click.")
         return image, state.scan, plane_shown(self._viewer, image, state.scan)
 
-    def _place(self, image: Layer, plane: Plane, event: Any) -> Place:
+    def _place(self, image: Layer, scan: Scan, plane: Plane, event: Any) -> Place:
         """Where the mouse is, as a voxel of the scan."""
         lead = self._viewer.dims.ndim - image.ndim
         shown = [axis - lead for axis in event.dims_displayed]
         world = np.asarray(event.position, float)[lead:]
-        at = on_screen(image, shown, world)[self._session.state.scan.has_time :]  # type: ignore[union-attr]
+        at = on_screen(image, shown, world)[int(scan.has_time) :]
         if plane.axis is not None:
             at[plane.axis] = plane.index
         return tuple(float(v) for v in at)
@@ -198,12 +197,12 @@ def plane_shown(viewer: ViewerModel, image: Layer, scan: Scan) -> Plane:
     Raises
     ------
     InputError
-        If time is one of the two axes shown, or the slider is beside the scan.
+        If the axes shown are not two of the scan's space, or the slider is beside the scan.
     """
     lead = viewer.dims.ndim - image.ndim
     hidden = [axis - lead for axis in viewer.dims.not_displayed if axis >= lead]
-    if scan.has_time and 0 not in hidden or len(hidden) != image.ndim - 2:
-        raise InputError("Show two axes of space to click: time is one of those shown.")
+    if (scan.has_time and 0 not in hidden) or len(hidden) != image.ndim - 2:
+        raise InputError("Show two axes of the scan's space to click on it.")
     matrix = np.linalg.inv(transform_of(image))
     point = np.asarray(viewer.dims.point, float)[lead:]
     # As napari slices: by the part of the map that leaves out the axes shown.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 OUTLINE, MARKS = "Click: outline", "Click: marks"
 POSITIVE, NEGATIVE = "#2fd05b", "#ff4d4d"
-WIDTH = 2  # voxels of the outline
+WIDTH = 1  # voxels of the outline
 DOT, LINE = 11, 4  # pixels of the screen
 
 
@@ -60,8 +60,7 @@ class Preview:
             along = outline(prompt, ndim)
             lead = np.full((len(along), image.ndim - ndim), float(prompt.plane.frame))
             places.append(np.concatenate([lead, along], axis=1))
-            region = isinstance(prompt, (Box, Lasso))
-            belongs = region or prompt.positive
+            belongs = isinstance(prompt, (Box, Lasso)) or prompt.positive
             symbols += ["disc" if belongs else "x"] * len(along)
             colours += [POSITIVE if belongs else NEGATIVE] * len(along)
             sizes += [DOT if len(prompt.places) == 1 else LINE] * len(along)
@@ -75,7 +74,7 @@ class Preview:
     def _zoom(self, image: Layer) -> float:
         """Pixels of the screen for a voxel."""
         voxel = float(np.min(np.abs(image.scale[-2:])))
-        return max(float(self._viewer.camera.zoom) * voxel, 1e-6)
+        return max(float(self._viewer.scene.camera.zoom) * voxel, 1e-6)
 
     def _show_outline(self, image: Layer, scan: Scan, clicks: Clicks) -> None:
         layer = self._outline_layer(image, scan)
