@@ -319,10 +319,13 @@ class Clicking:
         """A new layer for the labels of the scan, kept from the start."""
         state = self._host.state
         shape = scan.data.shape[: scan.data.ndim - scan.has_channels]
+        table, label = self._clicks.table, self._clicks.label
+        row = Label(label, table.name(label), table.color(label))
+        rows = table.rows if label in table else (*table.rows, row)
         blank = LabelMap(
             data=np.zeros(shape, np.uint16),
             grid=scan.grid,
-            table=self._clicks.table,
+            table=LabelTable(rows),
             name=f"{scan.name} · clicks",
         )
         ref = self._shelf.show(blank, state.scan_key)
