@@ -163,7 +163,7 @@ def _of_last_frame(steps: tuple[Step, ...], grid: Grid) -> list[Step]:
 def amount(voxels: int, grid: Grid, *, signed: bool = False) -> str:
     """How much that is, with its unit: ml in 3D, mm² in 2D, px without a scale."""
     if grid.unit != "mm":
-        return f"{voxels:+d} px" if signed else f"{voxels} px"
+        return (f"{voxels:+d} px" if signed else f"{voxels} px").replace("-", "−")
     size, unit = voxels * grid.voxel_volume, "mm²"
     if grid.ndim == 3:
         size, unit = size / 1000, "ml"
@@ -171,7 +171,7 @@ def amount(voxels: int, grid: Grid, *, signed: bool = False) -> str:
         (n for limit, n in ((1, 3), (10, 2), (1000, 1)) if abs(size) < limit), 0
     )
     text = f"{size:+.{digits}f}" if signed else f"{size:.{digits}f}"
-    return f"{text} {unit}"
+    return f"{text} {unit}".replace("-", "−")
 
 
 # ── masks ──────────────────────────────────────────────────────────────────────
