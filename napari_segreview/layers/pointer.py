@@ -42,6 +42,7 @@ class Pointer:
         self._preview = Preview(viewer)
         self._drawn: Clicks = NO_CLICKS
         self._bound: list[tuple[Any, dict[Any, Any]]] = []  # who, what its keys were
+        self._doubles: list[Any] = []  # what a double click did
         viewer.mouse_drag_callbacks.append(self._pressed)
         viewer.layers.selection.events.active.connect(self._bind)
         session.changed.connect(self._changed)
@@ -89,7 +90,7 @@ class Pointer:
     def _pressed(self, _: Any, event: Any) -> Generator[None, None, None]:
         """Napari runs this from press to release, a step at each move."""
         clicks = self._session.state.clicks
-        plain = {str(one) for one in event.modifiers} <= {"Control"}
+        plain = all(one == "Control" for one in event.modifiers)
         if not clicks.on or event.button not in (LEFT, RIGHT) or not plain:
             return
         if self._other_tool():
@@ -116,6 +117,12 @@ class Pointer:
             _prompt(clicks.tool, plane, places, positive=positive)
         )
         self._redraw()
+
+    def _pressed_twice(self, _: Any, event: Any) -> None:
+        """Two quick clicks: Qt tells the second as a double click, with no press."""
+        if self._session.state.clicks.tool == "point":
+            for _step in self._pressed(None, event):
+                pass
 
     def _show_draft(self, image: Layer, scan: Scan, draft: Prompt) -> None:
         done = self._session.state.clicks.done
@@ -164,6 +171,9 @@ class Pointer:
         clicks = self._session.state.clicks
         if not clicks.on:
             return
+        doubles = self._viewer.mouse_double_click_callbacks
+        self._doubles[:] = doubles  # napari would zoom
+        doubles[:] = [self._pressed_twice]
         active = self._viewer.layers.selection.active
         for owner in (self._viewer, active):
             if owner is None:
@@ -177,6 +187,9 @@ class Pointer:
             owner.keymap.clear()
             owner.keymap.update(keymap)
         self._bound.clear()
+        if self._doubles:
+            self._viewer.mouse_double_click_callbacks[:] = self._doubles
+            self._doubles.clear()
 
     def _verbs(self, clicks: Clicks) -> dict[str, Callable[[], None]]:
         clicking = self._session.clicking
