@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ class ClickEngine:
     """
 
     def __init__(self, make: Callable[[], Predictor] | None = None) -> None:
-        self._make = make or _bundled
+        self._make = make or _chosen
         self._first: Predictor | None = None
         self._ready: OrderedDict[tuple[int, Plane], _Ready] = OrderedDict()
         self._lock = threading.Lock()  # clicks and the way through slices may meet
@@ -167,9 +168,13 @@ class ClickEngine:
         return ready
 
 
-def _bundled() -> Predictor:
+def _chosen() -> Predictor:
+    """The bundled predictor, unless the user has named a server."""
+    from napari_segreview.engine import nninteractive
     from src_models.interactive import bench_predictor  # wakes torch
 
+    if os.environ.get(nninteractive.VARIABLE):
+        return nninteractive.server_predictor()
     return bench_predictor()
 
 

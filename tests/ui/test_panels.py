@@ -346,7 +346,7 @@ def test_sections_stay_folded_the_next_time(
     open_now = {
         one.text(): one.isExpanded() for one in again.findChildren(QCollapsible)
     }
-    assert open_now == {"Segment": True, "Compare": False}
+    assert open_now == {"Segment": True, "Click": True, "Compare": False}
     for dock in (first, again):
         dock.deleteLater()
 
