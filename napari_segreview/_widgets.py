@@ -11,6 +11,7 @@ from napari_segreview._plugin import ScanLibrary
 from napari_segreview.core.cases import Cases
 from napari_segreview.core.session import Session
 from napari_segreview.engine import LocalEngine
+from napari_segreview.layers.pointer import Pointer
 from napari_segreview.layers.shelf import NapariShelf
 from napari_segreview.ui.dock import Dock
 from napari_segreview.ui.runner import ThreadRunner
@@ -33,6 +34,13 @@ class SegmentDock(Dock):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(session_of(napari_viewer), ("Segment",))
+
+
+class ClickDock(Dock):
+    """The Click panel by itself."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(session_of(napari_viewer), ("Click",))
 
 
 class CompareDock(Dock):
@@ -58,16 +66,24 @@ def session_of(viewer: Any) -> Session:
 
 
 def _new_session(viewer: Any) -> Session:
-    shelf, runner = NapariShelf(viewer), ThreadRunner()
+    shelf, runner, asker = NapariShelf(viewer), ThreadRunner(), ThreadRunner()
     session = Session(
-        LocalEngine(), shelf, ScanLibrary(), runner, cases=Cases(), thread="main"
+        LocalEngine(),
+        shelf,
+        ScanLibrary(),
+        runner,
+        cases=Cases(),
+        ask=asker,
+        thread="main",
     )
     shelf.on_change(session.layers_changed)
     shelf.on_key("W", session.reviewing.next_worst)
+    Pointer(viewer, session)  # the viewer's mouse keeps it
     session.changed.connect(_notify)
 
     def close(_: object) -> None:
         runner.close()
+        asker.close()
         session.correcting.close()
 
     viewer.window._qt_window.destroyed.connect(close)

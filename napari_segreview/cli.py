@@ -14,7 +14,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from napari_segreview import __version__, _cli_review
+from napari_segreview import __version__, _cli_click, _cli_review
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ app = typer.Typer(
 )
 out = Console(emoji=False)  # a file may be called a:brain:1.nii
 err = Console(stderr=True, emoji=False)
+bench = typer.Typer(help="Measure.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+app.command()(_cli_click.click)
+bench.command("click")(_cli_click.bench_click)
 
 FEW = 3  # labels that stand side by side on a terminal
 MAIN = ("dice", "nsd", "hd95", "assd", "volume_difference")
@@ -78,7 +82,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    context.obj = _cli_review.Terminal(out, say=_say, follow=_follow)
+    context.obj = _cli_review.Terminal(out, say=_say, follow=follow)
 
 
 @app.command()
@@ -134,7 +138,7 @@ def predict(
     check_writable(output, LabelMap(data=blank, grid=scan.grid))
     engine = LocalEngine()
     wish = Wish(model=model, device=device, mirror=mirror)
-    answer = _follow(engine.segment(scan, wish))
+    answer = follow(engine.segment(scan, wish))
     write_labels(answer.labels, output)
     _warn(scan.warnings)
     _say(f"{answer.said}\nWrote {output}")
@@ -153,7 +157,7 @@ def score(
     from napari_segreview.scans import read_labels
 
     pair = read_labels(prediction), read_labels(reference)
-    report = _follow(compare(*pair, tolerance))
+    report = follow(compare(*pair, tolerance))
     if csv is not None:
         report.to_csv(csv)
     for labels in pair:
@@ -294,7 +298,7 @@ def _warn(lines: tuple[str, ...]) -> None:
         err.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
 
 
-def _follow(steps: Generator[Any, None, T]) -> T:
+def follow(steps: Generator[Any, None, T]) -> T:
     """Run long work to its end under a progress bar (only on a terminal)."""
     note = TextColumn("{task.description}", markup=False)
     columns = (note, BarColumn(), TimeRemainingColumn())

@@ -9,12 +9,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_segreview.core.edits import Box, Labels, Tool
     from napari_segreview.core.keeper import Keeper
-    from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.labels import Label, LabelMap, LabelTable
+    from napari_segreview.core.prompts import Plane, Prompt
     from napari_segreview.core.readers import Consensus, Study
     from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.scan import Scan
     from src_models.progress import Progress
+
+    Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,28 @@ class Segmentation:
     said: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Question:
+    """What is marked in one plane of a scan.
+
+    Attributes
+    ----------
+    prompts : tuple of Prompt
+        All of this plane, the last one new.
+    previous : (y, x) bool or None
+        The mask there so far.
+    base : (y, x) bool or None
+        The mask there before the first of the prompts: of a label that is mended, or
+        of slices filled in.
+    """
+
+    scan: Scan
+    plane: Plane
+    prompts: tuple[Prompt, ...]
+    previous: Mask | None = None
+    base: Mask | None = None
+
+
 class Engine(Protocol):
     """Models, and what they do with scans."""
 
@@ -95,6 +124,16 @@ class Engine(Protocol):
     def segment(
         self, scan: Scan, wish: Wish
     ) -> Generator[Progress, None, Segmentation]: ...
+
+    def answer(self, question: Question) -> Mask:
+        """The structure in the question's plane, (y, x); raises InputError."""
+        ...
+
+    def through(
+        self, scan: Scan, masks: Mapping[Plane, Mask]
+    ) -> Generator[Progress, None, dict[Plane, Mask]]:
+        """From some parallel slices of a structure, its other slices."""
+        ...
 
     def review(
         self, prediction: LabelMap, reference: LabelMap, tolerance: float
@@ -195,4 +234,30 @@ class Shelf(Protocol):
 
     def freeze(self, key: str) -> None:
         """Let nobody paint on a Labels layer."""
+        ...
+
+    def table(self, key: str) -> LabelTable:
+        """Names and colours of a Labels layer; raises InputError if it is gone."""
+        ...
+
+    def fits(self, key: str, scan_key: str) -> bool:
+        """Whether a Labels layer lies voxel on voxel on an image layer."""
+        ...
+
+    def voxels(self, key: str, box: Box) -> Labels:
+        """A copy of a box of a Labels layer; raises InputError if it is gone."""
+        ...
+
+    def write(
+        self, key: str, box: Box, values: Labels, tool: Tool, label: int = 0
+    ) -> None:
+        """Put values into a box of a Labels layer, as one step that can be undone.
+
+        Raises InputError, and writes nothing, if the layer is gone, is read-only, or
+        its type cannot hold the label.
+        """
+        ...
+
+    def name_label(self, key: str, label: Label) -> None:
+        """Give a label of a Labels layer its name and colour."""
         ...

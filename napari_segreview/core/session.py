@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
+from napari_segreview.core.clicking import Clicking
 from napari_segreview.core.correcting import Correcting
+from napari_segreview.core.errors import in_one_line
 from napari_segreview.core.jobs import Job
 from napari_segreview.core.keeping import Keeping
 from napari_segreview.core.protocols import Segmentation, Wish
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.cases import Cases
+    from napari_segreview.core.clicks import Clicks
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
     from napari_segreview.core.scan import Scan
@@ -45,6 +48,8 @@ class Session:
         Runs a job: on a thread in the window, at once in a test.
     cases : Cases, optional
         Where labels that are corrected have their journals; none are kept without.
+    ask : callable, optional
+        Runs the search for what was clicked; `submit` if not given.
     thread : {"main", None}
         Where answers are taken: the main thread in the window.
     clock : callable
@@ -61,6 +66,7 @@ class Session:
         submit: Submit,
         *,
         cases: Cases | None = None,
+        ask: Submit | None = None,
         thread: Literal["main"] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -81,10 +87,12 @@ class Session:
             shelf,
             state=lambda: self._state,
             become=self._become,
-            start=self._start,
-            settle=self._settle,
+            start=self.start,
+            settle=self.settle,
             say=self.say,
         )
+        self.clicking = Clicking(self, engine, shelf, ask or submit, thread)
+        self.clicking.changed.connect(self._clicks_changed)
         self._keeping = Keeping(shelf, cases)
         self._keeping.changed.connect(self._work_changed)
         self._work_changed(self._keeping.work)
@@ -123,6 +131,7 @@ class Session:
         if state.scan is not None and fitting and (chosen is None or chosen.reason):
             state = _with_model(state, fitting[0].name)
         self._become(state)
+        self.clicking.scan_changed()
 
     def _with_scan(self, key: str) -> State:
         """The state with the layer as it is by now; the model is not changed."""
@@ -144,7 +153,7 @@ class Session:
             name = self._engine.add_model(folder)
             offers = self._engine.offers(self._state.scan)
         except (InputError, OSError) as error:
-            self.say(fault=_in_one_line(error))
+            self.say(fault=in_one_line(error))
             return
         added = next(one for one in offers if one.name == name)
         state = replace(self._state, offers=offers, fault="")
@@ -205,13 +214,13 @@ class Session:
 
         def then(found: list[Scan | LabelMap]) -> None:
             refs = [self._shelf.add(item) for item in found]
-            self._settle(said=f"Opened {what}.")
+            self.settle(said=f"Opened {what}.")
             images = {ref.key for ref in self._shelf.images()}
             if fresh := [ref.key for ref in refs if ref.key in images]:
                 self.choose_scan(fresh[-1])
             after()
 
-        self._start("open", what, steps, then)
+        self.start("open", what, steps, then)
 
     def segment(self) -> None:
         """Run the chosen model on the chosen scan; its labels become a new layer."""
@@ -231,10 +240,10 @@ class Session:
             ref = self._shelf.show(answer.labels, key)
             self.reviewing.made(ref.key, wish.model)
             self._keeping.take(ref.key, scan, "made")
-            self._settle(said=answer.said)
+            self.settle(said=answer.said)
             self._take_as_prediction(ref)
 
-        self._start("segment", scan.name, self._engine.segment(scan, wish), then)
+        self.start("segment", scan.name, self._engine.segment(scan, wish), then)
 
     def compare(self) -> None:
         """Score the prediction against the reference."""
@@ -263,7 +272,7 @@ class Session:
 
     # ── answers ────────────────────────────────────────────────────────────────
 
-    def _start(
+    def start(
         self,
         kind: JobKind,
         what: str,
@@ -292,7 +301,7 @@ class Session:
         connect: dict[str, Any] = {"thread": self._thread}
         job.progressed.connect(self._progressed, **connect)
         job.finished.connect(take, **connect)
-        job.cancelled.connect(lambda: self._settle(said="Stopped."), **connect)
+        job.cancelled.connect(lambda: self.settle(said="Stopped."), **connect)
         job.failed.connect(self._failed, **connect)
         self._submit(job)
 
@@ -314,15 +323,21 @@ class Session:
         )
 
     def _failed(self, error: Exception) -> None:
-        self._settle(fault=_in_one_line(error))
+        self.settle(fault=in_one_line(error))
 
-    def _settle(self, *, said: str = "", fault: str = "") -> None:
+    def settle(self, *, said: str = "", fault: str = "") -> None:
         """The job is over."""
         self._job = None
         self._become(replace(self._state, running=None, said=said, fault=fault))
 
     def _work_changed(self, work: Work) -> None:
+        other = work.layer != self._state.work.layer
         self._become(replace(self._state, work=work))
+        if other:
+            self.clicking.labels_changed()
+
+    def _clicks_changed(self, clicks: Clicks) -> None:
+        self._become(replace(self._state, clicks=clicks))
 
     def say(self, *, said: str = "", fault: str = "") -> None:
         """Tell the user what was done, or what went wrong."""
@@ -346,13 +361,3 @@ def _with_model(state: State, name: str) -> State:
     """Another model, run as its card says until the user says otherwise."""
     mirror = any(one.mirror for one in state.offers if one.name == name)
     return replace(state, model=name, mirror=mirror)
-
-
-def _in_one_line(error: Exception) -> str:
-    if isinstance(error, (InputError, OSError)):
-        return str(error)
-    first, *_ = [*str(error).strip().splitlines(), "no message"]
-    return (
-        f"Something went wrong in the program ({type(error).__name__}: {first}). "
-        "Nothing was changed; the log has the details."
-    )

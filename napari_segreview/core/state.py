@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from napari_segreview.core.clicks import NO_CLICKS, Clicks
 from napari_segreview.core.work import NO_WORK, Work
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from napari_segreview.core.scan import Scan
     from src_models.metrics import Report, SliceScores
 
-JobKind = Literal["open", "segment", "compare", "errors", "report", "readers"]
+JobKind = Literal[
+    "open", "segment", "through", "compare", "errors", "report", "readers"
+]
 DOING = {
     "open": "Opening",
     "segment": "Segmenting",
@@ -22,6 +25,7 @@ DOING = {
     "errors": "Looking for the errors of",
     "report": "Writing the report of",
     "readers": "Comparing",
+    "through": "Going through the slices of",
 }
 
 
@@ -64,6 +68,7 @@ class State:
     study: Study | None = None
     running: Running | None = None
     work: Work = NO_WORK
+    clicks: Clicks = NO_CLICKS
     said: str = ""
     fault: str = ""
 

@@ -134,7 +134,7 @@ def to_label_map(layer: Labels, others: Iterable[Layer] = ()) -> LabelMap:
     return LabelMap(
         data=data,
         grid=origin.grid if origin else grid_from_transform(layer, shape),
-        table=_table(layer),
+        table=table_of(layer),
         name=layer.name,
     )
 
@@ -186,7 +186,8 @@ def _colormap(table: LabelTable) -> DirectLabelColormap | None:
     )
 
 
-def _table(layer: Labels) -> LabelTable:
+def table_of(layer: Labels) -> LabelTable:
+    """Names and colours, as the layer has them now."""
     features = layer.features
     if "index" not in features or "name" not in features:
         return LabelTable()
@@ -196,3 +197,11 @@ def _table(layer: Labels) -> LabelTable:
             red, green, blue, _ = (float(v) for v in layer.get_color(int(value)))
             rows.append(Label(int(value), str(name), (red, green, blue)))
     return LabelTable(tuple(rows))
+
+
+def add_to_table(layer: Labels, label: Label) -> None:
+    """Give a label a name and a colour; what the layer has already stays."""
+    kept = tuple(row for row in table_of(layer).rows if row.value != label.value)
+    table = LabelTable((*kept, label))
+    layer.features = _features(table)
+    layer.colormap = _colormap(table)

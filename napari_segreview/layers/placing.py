@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.geometry import Affine
 
 KEY = "segreview"  # in a layer's metadata
+DRAWING = "segreview-drawing"  # there too: what is only shown, no labels of anyone's
 HANG = "LPI"  # where x, y, z run to on the screen: left, down, down
 
 
@@ -61,6 +62,11 @@ def placement(grid: Grid, has_time: bool, frame_ms: float | None) -> dict[str, A
         "affine": np.diag([*flips, 1.0]),
         "units": (*lead_unit, *(["mm" if grid.unit == "mm" else "pixel"] * grid.ndim)),
     }
+
+
+def is_drawing(layer: Layer) -> bool:
+    """Whether a layer only shows what is being clicked."""
+    return DRAWING in layer.metadata
 
 
 def transform_of(layer: Layer) -> Affine:

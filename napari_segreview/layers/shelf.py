@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Labels
 
 from napari_segreview.core.errors import InputError
 from napari_segreview.core.protocols import LayerRef
 from napari_segreview.core.scan import Scan
 from napari_segreview.layers.conversion import (
+    add_to_table,
     image_layers,
     labels_layer,
+    table_of,
     to_label_map,
     to_scan,
 )
@@ -23,6 +26,7 @@ from napari_segreview.layers.errors import (
     is_shown_only,
 )
 from napari_segreview.layers.looking import look_at
+from napari_segreview.layers.placing import is_drawing, transform_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +34,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from napari_segreview.core.edits import Box, Tool
     from napari_segreview.core.keeper import Keeper
-    from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.labels import Label, LabelMap, LabelTable
     from napari_segreview.core.readers import Consensus
     from napari_segreview.core.review import ErrorMaps
 
@@ -101,6 +106,40 @@ class NapariShelf:
     def freeze(self, key: str) -> None:
         self._get(key, Labels).editable = False
 
+    def table(self, key: str) -> LabelTable:
+        return table_of(self._get(key, Labels))
+
+    def fits(self, key: str, scan_key: str) -> bool:
+        labels, image = self._find(key), self._find(scan_key)
+        if labels is None or image is None or labels.ndim != image.ndim:
+            return False
+        return _shape(labels) == _shape(image)[: image.ndim] and np.allclose(
+            transform_of(labels), transform_of(image)
+        )
+
+    def voxels(self, key: str, box: Box) -> Any:
+        layer = self._get(key, Labels)
+        return np.array((layer.data[0] if layer.multiscale else layer.data)[box])
+
+    def write(
+        self, key: str, box: Box, values: Any, tool: Tool, label: int = 0
+    ) -> None:
+        layer = self._get(key, Labels)
+        if not layer.editable:
+            raise InputError(
+                f"{layer.name} is read-only: duplicate the layer and choose the copy "
+                "under Correct"
+            )
+        if key in self._edits:
+            self._edits[key].write(box, values, tool, label)
+        else:  # no journals are kept here
+            layer.data[box] = values
+            layer.refresh()
+
+    def name_label(self, key: str, label: Label) -> None:
+        layer = self._get(key, Labels)
+        add_to_table(layer, label)
+
     def on_change(self, then: Callable[[], None]) -> None:
         """Call `then` whenever layers come, go or are renamed."""
         events = self._viewer.layers.events
@@ -114,7 +153,9 @@ class NapariShelf:
         return tuple(
             _ref(layer)
             for layer in self._viewer.layers
-            if isinstance(layer, kind) and not is_shown_only(layer)
+            if isinstance(layer, kind)
+            and not is_shown_only(layer)
+            and not is_drawing(layer)
         )
 
     def _find(self, key: str) -> Layer | None:
@@ -135,3 +176,7 @@ def _ref(layer: Layer) -> LayerRef:
 
 def _on_rename(layer: Layer, then: Callable[[], None]) -> None:
     layer.events.name.connect(lambda _: then())
+
+
+def _shape(layer: Layer) -> tuple[int, ...]:
+    return tuple((layer.data[0] if layer.multiscale else layer.data).shape)

@@ -8,6 +8,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 from napari_segreview.core.settings import SettingsFile
+from napari_segreview.ui.click_panel import ClickPanel
 from napari_segreview.ui.compare_panel import ComparePanel
 from napari_segreview.ui.error_panel import ErrorPanel
 from napari_segreview.ui.form import column, section
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 PANELS: dict[str, Callable[[Session], QWidget]] = {
     "Segment": SegmentPanel,
+    "Click": ClickPanel,
     "Compare": ComparePanel,
     "Errors": ErrorPanel,
     "Readers": ReadersPanel,

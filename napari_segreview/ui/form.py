@@ -55,7 +55,7 @@ def combo(tip: str) -> QComboBox:
     return box
 
 
-def fill(box: QComboBox, entries: Iterable[tuple[str, str]], chosen: str) -> None:
+def fill(box: QComboBox, entries: Iterable[tuple[object, str]], chosen: object) -> None:
     """Show (key, text) entries with one chosen; tells nobody."""
     with QSignalBlocker(box):
         box.clear()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_segreview.core.geometry import Grid
-from napari_segreview.core.labels import LabelMap
+from napari_segreview.core.labels import Label, LabelMap, LabelTable
 from napari_segreview.core.protocols import (
     Device,
     LayerRef,
@@ -55,6 +55,7 @@ class FakeShelf:
     beside: list[str] = field(default_factory=list)
     visited: list[tuple[int, ...]] = field(default_factory=list)
     shown: list[tuple[str, str]] = field(default_factory=list)
+    written: list[tuple[str, int]] = field(default_factory=list)  # tool, label
     tell: Callable[[], None] = lambda: None
 
     def images(self) -> tuple[LayerRef, ...]:
@@ -104,6 +105,25 @@ class FakeShelf:
 
     def show_consensus(self, found: Consensus, beside: str) -> None:
         self.shown.append((found.majority.name, beside))
+
+    def table(self, key: str) -> LabelTable:
+        return self.label_map(key).table
+
+    def fits(self, key: str, scan_key: str) -> bool:
+        pair = self.layers.get(key), self.layers.get(scan_key)
+        return None not in pair and not pair[0].grid.difference(pair[1].grid)
+
+    def voxels(self, key: str, box: Any) -> Any:
+        return self.label_map(key).data[box].copy()
+
+    def write(self, key: str, box: Any, values: Any, tool: str, label: int = 0) -> None:
+        self.label_map(key).data[box] = values
+        self.written.append((tool, label))
+
+    def name_label(self, key: str, label: Label) -> None:
+        old = self.label_map(key)
+        table = LabelTable((*old.table.rows, label))
+        self.layers[key] = replace(old, table=table)
 
     def close(self, key: str) -> None:
         del self.layers[key]

@@ -348,6 +348,7 @@ def test_sections_stay_folded_the_next_time(
     }
     assert open_now == {
         "Segment": True,
+        "Click": True,
         "Compare": False,
         "Errors": True,
         "Readers": True,

@@ -1,0 +1,78 @@
+"""Which question comes next, and what the slices found make of the array."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_segreview.core.clicks import (
+    Step,
+    drawn,
+    patch_of,
+    prompts_in,
+    within,
+)
+from napari_segreview.core.edits import hull
+from napari_segreview.core.protocols import Question
+from src_models.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from napari_segreview.core.clicks import Mask, Patch
+    from napari_segreview.core.prompts import Plane
+    from napari_segreview.core.protocols import Engine
+    from napari_segreview.core.scan import Scan
+
+
+def unanswered(done: Sequence[Step]) -> Step | None:
+    """The newest prompt without an answer that no later one of its plane has overtaken."""
+    seen: set[Plane] = set()
+    for step in reversed(done):
+        if step.prompt is None:
+            continue
+        if step.patch is None and step.prompt.plane not in seen:
+            return step
+        seen.add(step.prompt.plane)
+    return None
+
+
+def question_for(scan: Scan, done: Sequence[Step], step: Step) -> Question:
+    """What is to be found out so that a step of `done`, a prompt, has its answer."""
+    if step.prompt is None:
+        raise ValueError("only a prompt has a question")
+    plane = step.prompt.plane
+    upto = [*done[: list(done).index(step) + 1]]
+    first = next(n for n, s in enumerate(upto) if s.prompt and s.prompt.plane == plane)
+    previous, base = (plane_mask(scan, some, plane) for some in (upto, upto[:first]))
+    return Question(
+        scan=scan,
+        plane=plane,
+        prompts=prompts_in(upto, plane),
+        previous=previous if previous.any() else None,
+        base=base if base.any() else None,
+    )
+
+
+def answering(engine: Engine, question: Question) -> Generator[Progress, None, Mask]:
+    """The answer as a job of one step."""
+    yield Progress(0, 1, "looking")
+    return engine.answer(question)
+
+
+def plane_mask(scan: Scan, steps: Sequence[Step], plane: Plane) -> Mask:
+    """The mask that the steps make in a plane, (y, x)."""
+    mask = drawn(steps, plane.box(scan))
+    axes = plane.axes(scan.grid.ndim)
+    return mask.reshape([scan.grid.shape[axis] for axis in axes])
+
+
+def stacked(scan: Scan, done: Sequence[Step], found: Mapping[Plane, Mask]) -> Patch:
+    """The slices found, not empty, put beside those there are, as one patch."""
+    slices = {plane: plane.box(scan) for plane in found}
+    box = hull(slices.values())
+    old = drawn(done, box)
+    new = old.copy()
+    for plane, mask in found.items():
+        there = within(slices[plane], box)
+        new[there] = mask.reshape(new[there].shape)
+    return patch_of(box, old, new)

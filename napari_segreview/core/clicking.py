@@ -1,0 +1,394 @@
+"""The window's verbs for click-to-segment. They raise nothing: they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from psygnal import Signal
+
+from napari_segreview.core.asking import (
+    answering,
+    plane_mask,
+    question_for,
+    stacked,
+    unanswered,
+)
+from napari_segreview.core.clicks import (
+    NO_CLICKS,
+    Clicks,
+    Step,
+    amount,
+    drawn,
+    edited_planes,
+    patch_of,
+    reach,
+)
+from napari_segreview.core.errors import in_one_line
+from napari_segreview.core.jobs import Job
+from napari_segreview.core.labels import Label, LabelMap, LabelTable, default_color
+from napari_segreview.core.prompts import fitted
+from src_models.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from napari_segreview.core.clicks import Kind, Mask, Tool
+    from napari_segreview.core.correcting import Correcting
+    from napari_segreview.core.prompts import Plane, Prompt
+    from napari_segreview.core.protocols import Engine, Question, Shelf
+    from napari_segreview.core.scan import Scan
+    from napari_segreview.core.state import JobKind, State
+    from src_models.progress import Progress
+
+
+class Host(Protocol):
+    """What is needed of the session."""
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def correcting(self) -> Correcting: ...
+
+    def say(self, *, said: str = "", fault: str = "") -> None: ...
+
+    def settle(self, *, said: str = "", fault: str = "") -> None: ...
+
+    def start(
+        self,
+        kind: JobKind,
+        what: str,
+        steps: Generator[Progress, None, Any],
+        then: Callable[[Any], None],
+    ) -> None: ...
+
+
+class Clicking:
+    """One object at a time: prompts in any slices, then into the labels.
+
+    One answer is under way at most. Prompts that come meanwhile wait; then the newest is
+    answered, with all those before it. The answer to a prompt that was undone, or for a
+    layer that is gone or has other voxels, is dropped.
+
+    Parameters
+    ----------
+    submit : callable
+        Runs the search for an answer; another one than that of the long jobs.
+    """
+
+    changed = Signal(object)  # Clicks
+
+    def __init__(
+        self,
+        host: Host,
+        engine: Engine,
+        shelf: Shelf,
+        submit: Callable[[Job[Any]], None],
+        thread: Any,
+    ) -> None:
+        self._host, self._engine, self._shelf = host, engine, shelf
+        self._submit, self._thread = submit, thread
+        self._clicks = NO_CLICKS
+        self._scan: Scan | None = None  # that the steps belong to
+        self._key = ""  # of its layer
+        self._tickets = 0
+
+    @property
+    def clicks(self) -> Clicks:
+        return self._clicks
+
+    @property
+    def scan(self) -> Scan | None:
+        """The scan that is clicked on; None before the first prompt."""
+        return self._scan
+
+    # ── the tool ───────────────────────────────────────────────────────────────
+
+    def choose_tool(self, tool: Tool) -> None:
+        """Take a tool: from now on the mouse on the image marks."""
+        self._become(tool=tool, on=True, table=self._table())
+
+    def leave(self) -> None:
+        """Give the mouse back; what is open stays open."""
+        self._become(on=False)
+
+    def choose_sign(self, positive: bool) -> None:
+        self._become(positive=positive)
+
+    def flip(self) -> None:
+        """From marking what belongs to marking what does not, and back."""
+        self._become(positive=not self._clicks.positive)
+
+    def choose_protect(self, wanted: bool) -> None:
+        self._become(protect=wanted)
+
+    # ── what it is ─────────────────────────────────────────────────────────────
+
+    def choose_label(self, value: int) -> None:
+        """The label that the object becomes."""
+        if value < 1:
+            self._host.say(fault=f"A label is a whole number from 1 on, not {value}.")
+        else:
+            self._become(label=int(value), table=self._table())
+
+    def new_label(self, name: str = "") -> None:
+        """The object becomes a label that there is not yet."""
+        self._try(lambda: self._new_label(name))
+
+    def _new_label(self, name: str) -> None:
+        key, highest = self._host.state.work.layer, 0
+        if key:
+            highest = int(self._shelf.label_map(key).data.max(initial=0))
+        value = 1 + max(highest, self._clicks.label if self._clicks.table else 0)
+        value = max([value, *(one + 1 for one in self._clicks.table)])
+        row = Label(value, name.strip() or f"label {value}", default_color(value))
+        table = self._table()
+        self._become(label=value, table=LabelTable((*table.rows, row)))
+
+    def take_up(self, value: int) -> None:
+        """An existing label becomes the object: clicks mend it, accepting puts it back."""
+        self._try(lambda: self._take_up(value))
+
+    def _take_up(self, value: int) -> None:
+        if self._clicks.done:
+            raise InputError("Accept or reset the object that is open first.")
+        scan, key = self._scan_now(), self._fitting_layer()
+        if not key:
+            raise InputError("There are no labels on this scan to take up.")
+        mask = np.asarray(self._shelf.label_map(key).data == value)
+        if not mask.any():
+            raise InputError(f"There is nothing of label {value} in these labels.")
+        whole = tuple(slice(0, side) for side in mask.shape)
+        step = self._new("taken", patch=patch_of(whole, mask, mask), label=value)
+        self._take_scan(scan)
+        self.choose_label(value)
+        self._become(done=(step,), undone=())
+
+    # ── prompts ────────────────────────────────────────────────────────────────
+
+    def prompt(self, prompt: Prompt) -> None:
+        """Mark something; the answer comes later."""
+        self._try(lambda: self._prompt(prompt))
+
+    def _prompt(self, prompt: Prompt) -> None:
+        scan = self._scan_now()
+        kept = fitted(prompt, scan)
+        if kept is None:
+            raise InputError("Click inside the image.")
+        if self._scan is None or scan.data is not self._scan.data:
+            self._drop()
+            self._take_scan(scan)
+        step = self._new("prompt", prompt=kept)
+        self._become(done=(*self._clicks.done, step), undone=())
+        self._ask()
+
+    def undo(self) -> None:
+        """Take the last step back, in whatever slice it was."""
+        if self._clicks.done:
+            *left, last = self._clicks.done
+            self._become(done=tuple(left), undone=(*self._clicks.undone, last))
+            self._ask()
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        if self._clicks.undone:
+            *left, last = self._clicks.undone
+            self._become(done=(*self._clicks.done, last), undone=tuple(left))
+            self._ask()
+
+    def reset(self) -> None:
+        """Take all steps back; they can be redone one by one."""
+        undone = (*self._clicks.undone, *reversed(self._clicks.done))
+        self._become(done=(), undone=undone)
+
+    def _ask(self) -> None:
+        """Ask for what is not answered yet, unless an answer is under way."""
+        step = unanswered(self._clicks.done)
+        if self._clicks.waiting or step is None or self._scan is None:
+            return
+        question = question_for(self._scan, self._clicks.done, step)
+        job: Job[Any] = Job(answering(self._engine, question))
+        connect: dict[str, Any] = {"thread": self._thread}
+        job.finished.connect(
+            lambda mask: self._answered(step, question, mask), **connect
+        )
+        job.failed.connect(lambda error: self._unable(step, error), **connect)
+        job.cancelled.connect(lambda: self._become(waiting=False), **connect)
+        self._become(waiting=True)
+        self._submit(job)
+
+    def _answered(self, asked: Step, question: Question, mask: Mask) -> None:
+        self._become(waiting=False)
+        tickets = [step.ticket for step in self._clicks.done]
+        if asked.ticket in tickets and self._still_there(question.scan):
+            at, box = tickets.index(asked.ticket), question.plane.box(question.scan)
+            done = self._clicks.done
+            old = drawn(done[:at], box)
+            patch = patch_of(box, old, mask.reshape(old.shape))
+            new = replace(asked, patch=patch)
+            self._become(done=(*done[:at], new, *done[at + 1 :]))
+        self._ask()
+
+    def _unable(self, asked: Step, error: Exception) -> None:
+        """A prompt that cannot be answered is none."""
+        left = tuple(s for s in self._clicks.done if s.ticket != asked.ticket)
+        self._become(waiting=False, done=left)
+        self._host.say(fault=in_one_line(error))
+        self._ask()
+
+    def _still_there(self, scan: Scan) -> bool:
+        """Whether the scan is open with the voxels that were looked at; says if not."""
+        try:
+            if self._scan is not None and self._scan_now().data is scan.data:
+                return True
+            said = "The layer has other voxels now: its clicks were dropped."
+        except InputError as error:
+            said = f"The clicks were dropped: {error}"
+        self._drop()
+        self._host.say(said=said)
+        return False
+
+    # ── slices ─────────────────────────────────────────────────────────────────
+
+    def through(self) -> None:
+        """Find the structure in the slices between and beyond those clicked."""
+        self._try(self._through)
+
+    def _through(self) -> None:
+        scan, done = self._scan, self._clicks.done
+        planes = edited_planes(done)
+        if scan is None or not planes or self._clicks.waiting:
+            raise InputError("Click the structure in at least one slice first.")
+        if self._host.state.running is not None or not self._still_there(scan):
+            return
+        masks = {one: plane_mask(scan, done, one) for one in planes}
+
+        def then(found: dict[Plane, Mask]) -> None:
+            self._host.settle(said="It was found in no other slice.")
+            if self._clicks.done != done:
+                self._host.say(said="The clicks changed meanwhile: press it again.")
+            elif self._still_there(scan) and found:
+                step = self._new("through", patch=stacked(scan, done, found))
+                self._become(done=(*done, step), undone=())
+                self._host.say(said=f"Found it in {len(found)} more slices.")
+
+        steps = self._engine.through(scan, masks)
+        self._host.start("through", scan.name, steps, then)
+
+    # ── into the labels ────────────────────────────────────────────────────────
+
+    def accept(self) -> None:
+        """Write the object into the labels that are corrected, as one step."""
+        self._try(self._accept)
+
+    def _accept(self) -> None:
+        clicks, scan = self._clicks, self._scan
+        box = reach(clicks.done)
+        if scan is None or clicks.waiting or not box or not self._still_there(scan):
+            return
+        key = self._fitting_layer() or self._fresh_layer(scan)
+        values = self._shelf.voxels(key, box)
+        mask = drawn(clicks.done, box)
+        wanted = int(mask.sum())
+        if clicks.label > np.iinfo(values.dtype).max:
+            raise InputError(
+                f"These labels hold values up to {np.iinfo(values.dtype).max}, not "
+                f"{clicks.label}: choose a lower label, or none under Correct for a new "
+                "layer."
+            )
+        taken = values == clicks.taken if clicks.taken else np.zeros_like(mask)
+        if clicks.protect:
+            mask &= (values == 0) | (values == clicks.label) | taken
+        values[taken & ~mask] = 0
+        values[mask] = clicks.label
+        self._shelf.write(key, box, values, "click", clicks.label)
+        if clicks.label in clicks.table and clicks.label not in self._shelf.table(key):
+            self._shelf.name_label(key, clicks.table[clicks.label])
+        kept = wanted - int(mask.sum())
+        self._drop()
+        said = (
+            f"{amount(wanted - kept, scan.grid)} is {clicks.table.name(clicks.label)}."
+        )
+        if kept:
+            said += f" {amount(kept, scan.grid)} stayed with other labels."
+        self._host.say(said=said)
+
+    def _fresh_layer(self, scan: Scan) -> str:
+        """A new layer for the labels of the scan, kept from the start."""
+        state = self._host.state
+        shape = scan.data.shape[: scan.data.ndim - scan.has_channels]
+        table, label = self._clicks.table, self._clicks.label
+        row = Label(label, table.name(label), table.color(label))
+        rows = table.rows if label in table else (*table.rows, row)
+        blank = LabelMap(
+            data=np.zeros(shape, np.uint16),
+            grid=scan.grid,
+            table=LabelTable(rows),
+            name=f"{scan.name} · clicks",
+        )
+        ref = self._shelf.show(blank, state.scan_key)
+        self._host.correcting.choose(ref.key)
+        return ref.key
+
+    def _fitting_layer(self) -> str:
+        """The labels that are corrected, if they lie on the scan; "" if not."""
+        state = self._host.state
+        key = state.work.layer
+        return key if key and self._shelf.fits(key, state.scan_key) else ""
+
+    # ── what happens around it ─────────────────────────────────────────────────
+
+    def scan_changed(self) -> None:
+        """Another scan was chosen, or the one that was clicked is closed."""
+        if self._scan is not None and self._host.state.scan_key != self._key:
+            had = bool(self._clicks.done)
+            self._drop()
+            if had:
+                self._host.say(said="Another scan: the open clicks were dropped.")
+
+    def labels_changed(self) -> None:
+        """Other labels are corrected."""
+        self._become(table=self._table())
+
+    def _scan_now(self) -> Scan:
+        """The chosen scan as it is by now."""
+        key = self._host.state.scan_key
+        if not key:
+            raise InputError("Open a scan first.")
+        return self._shelf.scan(key)
+
+    def _take_scan(self, scan: Scan) -> None:
+        self._scan, self._key = scan, self._host.state.scan_key
+
+    def _table(self) -> LabelTable:
+        """Labels of the layer that is corrected, then those that are new."""
+        key = self._host.state.work.layer
+        try:
+            table = self._shelf.table(key) if key else LabelTable()
+        except InputError:
+            table = LabelTable()
+        own = self._clicks.table.rows if self._clicks.label not in table else ()
+        new = [row for row in own if row.value == self._clicks.label]
+        return LabelTable((*table.rows, *new))
+
+    def _new(self, kind: Kind, **facts: Any) -> Step:
+        self._tickets += 1
+        return Step(kind, self._tickets, **facts)
+
+    def _drop(self) -> None:
+        self._scan = None
+        self._become(done=(), undone=())
+
+    def _try(self, verb: Callable[[], None]) -> None:
+        try:
+            verb()
+        except InputError as error:
+            self._host.say(fault=str(error))
+
+    def _become(self, **changes: Any) -> None:
+        clicks = replace(self._clicks, **changes)
+        if clicks != self._clicks:
+            self._clicks = clicks
+            self.changed.emit(clicks)
