@@ -1,6 +1,6 @@
 """A scanner the model has not seen: the bundled hippocampus model on inverted contrast.
 
-    python benchmarks/finetune_on_hippocampus.py --data FOLDER [--seconds 150] [--corrected 1 3 5]
+    python benchmarks/finetune_on_hippocampus.py --data FOLDER [--seconds 150]
 
 Cases are those locked when the model was made: it has never seen one of them. In the
 order of a hash, the first 8 are only measured on, the last 5 are corrected. Prints a JSON
@@ -67,6 +67,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--corrected", type=int, nargs="*", default=[1, 3, 5])
+    parser.add_argument(
+        "--replay", type=int, default=0, help="Earlier cases, of the original contrast."
+    )
     parser.add_argument("--corrupt", action="store_true", help="Spoil the corrections.")
     wish = parser.parse_args()
     net, card = load_model(bundled()[NAME])
@@ -85,7 +88,8 @@ def main() -> None:
         cpu = time.process_time()
         tuning = Tuning(budget_seconds=wish.seconds)
         last: dict[str, Any] = {}
-        steps = finetune(card, tuned, taught, tuning)
+        earlier = cases[MEASURED:-CORRECTED][: wish.replay]
+        steps = finetune(card, tuned, taught, tuning, replay=earlier)
 
         def follow(steps: Any = steps, last: dict[str, Any] = last) -> Any:
             for event in steps:
@@ -99,7 +103,16 @@ def main() -> None:
             "cpu_seconds": round(time.process_time() - cpu),
         }
         found = {k: mean_dice(tuned, card, v) for k, v in sides.items()}
-        say({"corrected": count, "corrupt": wish.corrupt, **found, **took, **last})
+        say(
+            {
+                "corrected": count,
+                "corrupt": wish.corrupt,
+                "replay": wish.replay,
+                **found,
+                **took,
+                **last,
+            }
+        )
 
 
 def say(line: dict[str, Any]) -> None:

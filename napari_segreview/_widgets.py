@@ -42,6 +42,13 @@ class CompareDock(Dock):
         super().__init__(session_of(napari_viewer), ("Compare",))
 
 
+class ImproveDock(Dock):
+    """The Improve panel by itself."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(session_of(napari_viewer), ("Improve",))
+
+
 class ModelsDock(Dock):
     """The catalogue of systems."""
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.reviews import Mask
     from napari_segreview.core.scan import Scan
     from src_models.metrics import Report
     from src_models.progress import Progress
@@ -68,6 +69,36 @@ class Wish:
     overlap: float = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuneWish:
+    """Which model to improve, where, for how long, by which loss."""
+
+    model: str
+    device: str
+    budget_seconds: float = 180.0
+    loss: str = "dice + ce"
+
+
+@dataclass(frozen=True, slots=True)
+class Improved:
+    """A candidate: its version's id, what was decided, why."""
+
+    version: str
+    standing: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRow:
+    """A version of a model, for the list; the base has no reasons."""
+
+    id: str
+    title: str
+    standing: str
+    reasons: tuple[str, ...] = ()
+    active: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Segmentation:
     """A model's answer, and one line that says what was done."""
@@ -98,6 +129,30 @@ class Engine(Protocol):
     def score(
         self, prediction: LabelMap, reference: LabelMap, tolerance: float
     ) -> Generator[Progress, None, Report]: ...
+
+    def improve(
+        self, scan: Scan, labels: LabelMap, checked: Mask, wish: TuneWish
+    ) -> Generator[Progress, None, Improved]:
+        """Keep the corrections, train a candidate on them, judge it, keep it."""
+        ...
+
+    def versions(self, model: str) -> tuple[VersionRow, ...]:
+        """The base first; none if there is no such model."""
+        ...
+
+    def activate(self, model: str, version: str) -> None:
+        """Raises InputError if that version may not be the active one."""
+        ...
+
+    def version_wish(self, model: str, version: str, device: str) -> Wish:
+        """A run of one version, active or not."""
+        ...
+
+    def doubts(
+        self, scan: Scan, wish: Wish
+    ) -> Generator[Progress, None, tuple[float, ...]]:
+        """How unsure a model is in each plane along the first axis, in nats a plane."""
+        ...
 
 
 class Library(Protocol):
@@ -147,6 +202,17 @@ class Shelf(Protocol):
 
     def release(self, key: str) -> None:
         """The end of `bind`: what is not kept yet is; the layer may be gone."""
+        ...
+
+    def plane(self, key: str) -> tuple[int, int, int | None]:
+        """The spatial axis and plane of a layer that is looked at, and the frame.
+
+        Raises InputError if the layer is gone, or is shown in 3D.
+        """
+        ...
+
+    def look(self, key: str, plane: int) -> None:
+        """Show a plane along the layer's first spatial axis."""
         ...
 
     def freeze(self, key: str) -> None:

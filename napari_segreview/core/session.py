@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from psygnal import Signal
 
 from napari_segreview.core.correcting import Correcting
+from napari_segreview.core.improving import Improving
 from napari_segreview.core.jobs import Job
 from napari_segreview.core.keeping import Keeping
 from napari_segreview.core.protocols import Segmentation, Wish
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.cases import Cases
+    from napari_segreview.core.improve import Improve
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
     from napari_segreview.core.scan import Scan
@@ -80,6 +82,7 @@ class Session:
         self._keeping.changed.connect(self._work_changed)
         self._work_changed(self._keeping.work)
         self.correcting = Correcting(self._keeping, self)
+        self.improving = Improving(self, engine, shelf, self._start, self._settle)
         self.layers_changed()
 
     @property
@@ -311,6 +314,7 @@ class Session:
         self._submit(job)
 
     def _progressed(self, progress: Progress) -> None:
+        self.improving.hear(progress)
         running = self._state.running
         if running is None or running.stopping:
             return
@@ -337,6 +341,9 @@ class Session:
 
     def _work_changed(self, work: Work) -> None:
         self._become(replace(self._state, work=work))
+
+    def improved(self, improve: Improve) -> None:
+        self._become(replace(self._state, improve=improve))
 
     def say(self, *, said: str = "", fault: str = "") -> None:
         """Tell the user what was done, or what went wrong."""

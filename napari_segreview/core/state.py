@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from napari_segreview.core.improve import NOTHING_YET, Improve
 from napari_segreview.core.work import NO_WORK, Work
 
 if TYPE_CHECKING:
@@ -12,8 +13,14 @@ if TYPE_CHECKING:
     from napari_segreview.core.scan import Scan
     from src_models.metrics import Report
 
-JobKind = Literal["open", "segment", "compare"]
-DOING = {"open": "Opening", "segment": "Segmenting", "compare": "Comparing"}
+JobKind = Literal["open", "segment", "compare", "improve", "doubt"]
+DOING = {
+    "open": "Opening",
+    "segment": "Segmenting",
+    "compare": "Comparing",
+    "improve": "Improving on",
+    "doubt": "Looking for doubts in",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,7 @@ class State:
     report: Report | None = None
     running: Running | None = None
     work: Work = NO_WORK
+    improve: Improve = NOTHING_YET
     said: str = ""
     fault: str = ""
 

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 from napari_segreview.core.settings import SettingsFile
 from napari_segreview.ui.compare_panel import ComparePanel
 from napari_segreview.ui.form import column, section
+from napari_segreview.ui.improve_panel import ImprovePanel
 from napari_segreview.ui.job_bar import JobBar
 from napari_segreview.ui.models_panel import ModelsPanel
 from napari_segreview.ui.scan_panel import ScanPanel
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PANELS: dict[str, Callable[[Session], QWidget]] = {
     "Segment": SegmentPanel,
     "Compare": ComparePanel,
+    "Improve": ImprovePanel,
 }
 ALONE: dict[str, Callable[[Session], QWidget]] = {"Models": ModelsPanel}
 WIDTH = 380

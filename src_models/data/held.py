@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,9 @@ def hold_out(cases: Sequence[Case]) -> Fold:
     The same cases give the same parts. If nothing can be kept back (a single voxel of a
     structure), the training parts are measured on.
     """
-    groups = sorted({case.group for case in cases if (case.labels > 0).any()}, key=_hash)
+    groups = sorted(
+        {case.group for case in cases if (case.labels > 0).any()}, key=_hash
+    )
     if len(groups) >= GROUPS:
         kept = set(groups[: max(1, round(SHARE * len(groups)))])
         return Fold(
@@ -89,9 +92,7 @@ def _blocks(labels: npt.NDArray[Any], count: int) -> tuple[int, list[Planes]]:
     axis = min(many, key=lambda one: len(along[one]))
     runs = np.array_split(along[axis], min(count, len(along[axis])))
     edges = [0, *(int(run[0]) for run in runs[1:]), labels.shape[axis]]
-    return axis, [
-        np.arange(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    return axis, [np.arange(low, high) for low, high in pairwise(edges)]
 
 
 def _without(case: Case, axis: int, blocks: list[Planes], at: int) -> Case:

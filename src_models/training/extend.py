@@ -1,4 +1,4 @@
-"""A net that has learnt some classes, made ready for more: the old ones stay as they are."""
+"""A net that knows some classes, made ready for more: the old ones stay as they are."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def class_tensors(spec: NetSpec) -> frozenset[str]:
     with torch.device("meta"):
         one, other = create_net(spec).state_dict(), create_net(wider).state_dict()
     return frozenset(
-        name for name in one if name not in other or one[name].shape != other[name].shape
+        name
+        for name in one
+        if name not in other or one[name].shape != other[name].shape
     )
 
 

@@ -28,7 +28,7 @@ from src_models.errors import InputError
 from src_models.inference.predict import computes_half
 from src_models.losses import IGNORE, loss_by_name
 from src_models.outputs import judge
-from src_models.progress import Progress
+from src_models.progress import Curve, Point, Progress
 from src_models.training.config import Augment
 from src_models.training.extend import class_tensors
 from src_models.training.parts import average_into
@@ -87,23 +87,6 @@ class Tuning:
     device: str = "cpu"
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A measurement: step (0: before any), mean loss since the last, Dice in [0, 1]."""
-
-    step: int
-    loss: float
-    dice: float
-
-
-@dataclass(frozen=True, slots=True)
-class Curve(Progress):
-    """Progress with all measurements so far and the best Dice of them."""
-
-    points: tuple[Point, ...] = ()
-    best: float = math.nan
-
-
 def finetune(
     card: TrainedCard,
     net: nn.Module,
@@ -152,7 +135,9 @@ def finetune(
             points.append(Point(step, mean, held_dice(desk.ema, desk.held)))
             if points[-1].dice > best:
                 best = points[-1].dice
-                kept = {name: one.clone() for name, one in desk.ema.state_dict().items()}
+                kept = {
+                    name: one.clone() for name, one in desk.ema.state_dict().items()
+                }
             done = desk.clock.progress(step)
             yield Curve(done.done, done.total, done.note, tuple(points), best)
     finally:
@@ -222,9 +207,9 @@ def _desk(
     fresh = [ready(case) for case in fold.train if (case.labels != IGNORE).any()]
     old = [ready(case) for case in replay if (case.labels != IGNORE).any()]
     share = tuning.replay if old else 0.0
-    chances = [(1 - share) / len(fresh)] * len(fresh) + [share / max(1, len(old))] * len(
-        old
-    )
+    chances = [(1 - share) / len(fresh)] * len(fresh) + [
+        share / max(1, len(old))
+    ] * len(old)
     sampler = PatchSampler(
         [*fresh, *old], card.patch, FOREGROUND, chances=chances, known=True
     )
@@ -367,7 +352,7 @@ def held_dice(net: nn.Module, patches: Sequence[tuple[Tensor, Tensor]]) -> float
         guesses.append(guess[known])
         truths.append(labels[known])
     guess, truth = torch.cat(guesses), torch.cat(truths)
-    values = [int(value) for value in truth.unique() if value > 0]
+    values = sorted({*truth.tolist()} - {0})
     if not values:
         return float((guess == truth).float().mean()) if len(truth) else 0.0
     dices = []
