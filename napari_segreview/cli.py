@@ -240,6 +240,61 @@ def plan(
 
 
 @app.command()
+def finetune(
+    model: Annotated[str, typer.Option("--model", "-m", help="Its name or folder.")],
+    case: Annotated[list[str], typer.Option(help="IMAGE=LABELS, corrected.")],
+    locked: Annotated[
+        list[str] | None, typer.Option(help="IMAGE=LABELS that only judges.")
+    ] = None,
+    checked_slices: Annotated[
+        str, typer.Option(help="57,60-62 or AXIS:57.", show_default="all")
+    ] = "",
+    budget: Annotated[str, typer.Option(help="90s, 3m, 1h.")] = "3m",
+    loss: Annotated[str, typer.Option(help="A sum of losses.")] = "dice + ce",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, mps.")] = "auto",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write it there.")
+    ] = None,
+) -> None:
+    """Improve a model on corrections; it becomes active only if it is better."""
+    from napari_segreview._cli_improve import finetune_steps, told
+
+    wish = {"slices": checked_slices, "budget": budget, "loss": loss}
+    steps = finetune_steps(model, case, locked or [], **wish, device=device, out=output)
+    _say(told(_follow(steps)))
+
+
+@app.command()
+def versions(
+    model: Annotated[str, typer.Argument(help="Its name; all without.")] = "",
+    activate: Annotated[str, typer.Option(help="Make this version active.")] = "",
+    export: Annotated[
+        tuple[str, Path] | None, typer.Option(help="Write VERSION to a zip FILE.")
+    ] = None,
+    take: Annotated[Path | None, typer.Option("--import", help="Keep one.")] = None,
+) -> None:
+    """List the versions of a model; activate, export or import one."""
+    from napari_segreview._cli_improve import show_versions
+
+    show_versions(out, _say, model, use=activate, export=export, take=take)
+
+
+@app.command()
+def gate(
+    one: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a folder.")],
+    other: Annotated[str, typer.Argument(help="The one that would replace it.")],
+    case: Annotated[list[str], typer.Option(help="IMAGE=LABELS, unseen by both.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, mps.")] = "auto",
+) -> None:
+    """Say whether one model may take the place of another."""
+    from napari_segreview._cli_improve import gate_steps, verdict_table
+
+    verdict = _follow(gate_steps(one, other, case, device))
+    _say(verdict.decision)
+    out.print(verdict_table(verdict))
+
+
+@app.command()
 def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="What is written without a display.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src_models.errors import InputError
+from napari_segreview.core.errors import InputError
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

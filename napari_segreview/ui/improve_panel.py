@@ -36,8 +36,8 @@ class ImprovePanel(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         improving = session.improving
-        self.slice = QPushButton("✓ This slice (V)")
-        self.slice.setShortcut(QKeySequence("V"))
+        self.slice = QPushButton("✓ This slice (Alt+V)")
+        self.slice.setShortcut(QKeySequence("Alt+V"))
         self.slice.setToolTip(
             "This slice is right as it is now: the model may learn from it. Again to "
             "take the mark back"
@@ -46,8 +46,8 @@ class ImprovePanel(Panel):
         self.scan = QPushButton("✓ Whole scan")
         self.scan.setToolTip("All slices are right; again to take it back")
         self.scan.clicked.connect(improving.mark_scan)
-        self.next = QPushButton("Next to correct (N)")
-        self.next.setShortcut(QKeySequence("N"))
+        self.next = QPushButton("Next to correct (Alt+N)")
+        self.next.setShortcut(QKeySequence("Alt+N"))
         self.next.setToolTip(
             "Go to the slice where the model is unsure over the largest area; the first "
             "time the whole scan is looked at"

@@ -171,7 +171,7 @@ class _Clock:
     """How much of the budget is used: of the steps, or of the wall clock."""
 
     tuning: Tuning
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: time.monotonic())
 
     def along(self, step: int) -> float:
         """In [0, 1]."""
