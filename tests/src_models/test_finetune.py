@@ -141,7 +141,8 @@ def test_first_only_the_late_layers_move() -> None:
         for name, one in net.named_parameters()
         if not torch.equal(one, before[name])
     }
-    assert moved and moved <= late
+    assert moved
+    assert moved <= late
 
 
 def test_replay_is_drawn_by_its_share() -> None:
@@ -180,7 +181,7 @@ def test_what_cannot_be_learnt_from(cases: Any, tuning: Tuning, words: str) -> N
 
 
 def test_the_budget_in_seconds_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that jumps 10 s a look, 100 s are over after a handful of steps."""
+    """By a clock that jumps 10 s a look, 200 s are over after a handful of steps."""
     now = iter(range(0, 100_000, 10))
     monkeypatch.setattr(page.time, "monotonic", lambda: float(next(now)))
     tuning = replace(QUICK, steps=None, budget_seconds=200)
@@ -254,7 +255,7 @@ def test_every_system_takes_new_classes_and_keeps_the_old(
     wider, grown = extend_head(net, card, more(3, 4))
     assert grown.net.classes == 5
     assert [row.value for row in grown.labels] == [1, 2, 3, 4]
-    image = torch.randn(1, 1, *(32,) * ndim)
+    image = torch.randn(1, 1, *(16,) * ndim)
     with torch.no_grad():
         old, new = net(image), wider(image)
     assert torch.equal(new[:, :3], old)
