@@ -24,7 +24,7 @@ from napari_segreview.engine.versions import VersionRecord, activate, add
 from src_models.card import find_model
 from src_models.data.held import folds
 from src_models.errors import InputError
-from src_models.progress import Curve, Progress
+from src_models.progress import Curve, Point, Progress
 from src_models.training.extend import extend_head
 from src_models.training.finetune import Tuning, finetune
 from src_models.training.gate import CaseScore, Rules, Verdict, gate
@@ -180,18 +180,18 @@ class _Run:
         self.tuning = replace(
             whole, budget_seconds=whole.budget_seconds * (1 - FOLD_SHARE)
         )
-        before, after = list[CaseScore](), list[CaseScore]()
+        points: list[Point] = []
+        pairs: list[tuple[float, float]] = []
         for fold in made:
-            net = deepcopy(self.net)
-            yield from self._tune(net, fold, part)
-            held, place = list(fold.held), self.tuning.device
-            before += yield from _scored(self.active, self.active_card, held, place)
-            after += yield from _scored(net, self.card, held, place)
-        old = fmean(one.dice for one in before) if before else 0.0
-        new = fmean(one.dice for one in after) if after else 0.0
+            for event in self._tune(deepcopy(self.net), fold, part):
+                points = [*event.points] if isinstance(event, Curve) else points
+                yield event
+            # The last measurement, not the best: none is chosen by what it is judged on.
+            pairs.append((points[0].dice, points[-1].dice))
+        old, new = (fmean(one) for one in zip(*pairs, strict=True))
         return (
-            f"on {len(made)} separate parts of what was checked, each predicted without "
-            f"having learnt from it: Dice {old:.3f} → {new:.3f}",
+            f"on {len(made)} separate parts of what was checked, each judged without "
+            f"having been learnt from: Dice {old:.3f} → {new:.3f}",
         )
 
     def judged(self, rules: Rules) -> Generator[Progress, None, Verdict]:
