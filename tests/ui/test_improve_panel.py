@@ -60,7 +60,7 @@ def test_mark_improve_verdict(
     session.choose_model("tiny")
     session.correcting.choose(key)
 
-    viewer.dims.set_current_step(0, 2)
+    shelf.look(key, 2)
     press(qtbot, panel.slice)
     assert session.state.improve.said == "1 of 6 slices checked"
     assert session.state.improve.marks_of(key)[0].index == 2
@@ -76,7 +76,7 @@ def test_mark_improve_verdict(
 
     press(qtbot, panel.next)
     qtbot.waitUntil(lambda: session.state.running is None, timeout=60_000)
-    assert viewer.dims.current_step[0] != 2
+    assert shelf.plane(key)[1] != 2
     assert len(session.state.improve.queue) == 4
 
 
