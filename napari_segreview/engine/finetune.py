@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 FOLDS = 3
 FOLD_SHARE = 0.5  # of the budget, for all folds together
 UNJUDGED = "stopped before it was judged"
+JUDGE = "is one of the locked cases: it has judged, and was not learnt from"
 NO_GAIN = "no weights did better on the checked parts that were kept back"
 
 
@@ -281,4 +282,6 @@ def improve_on(case: Corrected, wish: TuneWish) -> Generator[Progress, None, Imp
         budget_seconds=wish.budget_seconds, loss=wish.loss, device=wish.device
     )
     lessons = Lessons(fresh=fresh, earlier=earlier, locked=locked)
-    return (yield from improve(wish.model, lessons, tuning))
+    found = yield from improve(wish.model, lessons, tuning)
+    said = () if side == "train" else (f"{case.scan.name} {JUDGE}",)
+    return replace(found, reasons=(*found.reasons, *said))

@@ -122,9 +122,10 @@ def finetune(
     fold = fold or hold_out(cases)
     loss = loss_by_name(tuning.loss)
     loss.check(spec.classes)
+    clock = _Clock(tuning)
     yield Progress(0, 0, "preparing the checked parts")
     torch.manual_seed(tuning.seed)
-    desk = _desk(card, net, fold, replay, loss, tuning)
+    desk = _desk(card, net, fold, replay, loss, clock)
     best, points = -1.0, list[Point]()
     kept = {name: one.clone() for name, one in net.state_dict().items()}
     try:
@@ -201,8 +202,9 @@ def _desk(
     fold: Fold,
     replay: Sequence[Case],
     loss: Loss,
-    tuning: Tuning,
+    clock: _Clock,
 ) -> _Desk:
+    tuning = clock.tuning
     ready = partial(prepare, intensity=card.intensity, spacing=card.spacing)
     fresh = [ready(case) for case in fold.train if (case.labels != IGNORE).any()]
     old = [ready(case) for case in replay if (case.labels != IGNORE).any()]
@@ -237,7 +239,7 @@ def _desk(
             (torch.from_numpy(image)[None], torch.from_numpy(labels.astype(np.int64)))
             for image, labels in drawn
         ),
-        clock=_Clock(tuning),
+        clock=clock,
     )
 
 

@@ -282,6 +282,24 @@ def test_the_window_keeps_what_it_learns_from(model: str, brief: None) -> None:
     assert engine.versions("nothing") == ()
 
 
+def test_a_locked_scan_judges_and_others_teach(
+    model: str, brief: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, wish = LocalEngine(), TuneWish(model=model, device="cpu")
+    monkeypatch.setattr(case_store, "decide_side", lambda _: "locked")
+    one, other = disc(1), disc(2)
+    with pytest.raises(InputError, match="check slices of another scan too"):
+        drain(engine.improve(one.scan, one.labels, one.checked, wish))
+    monkeypatch.setattr(case_store, "decide_side", lambda _: "train")
+    case_store.keep(other)
+    monkeypatch.setattr(case_store, "decide_side", lambda _: "locked")
+    found = drain(engine.improve(one.scan, one.labels, one.checked, wish))
+    assert "was not learnt from" in found.reasons[-1]
+    record = versions(model)[1].record
+    assert record is not None
+    assert record.cases == (other.group,)
+
+
 def test_nothing_checked_is_said_and_nothing_kept(model: str) -> None:
     one, wish = disc(1), TuneWish(model=model, device="cpu")
     steps = LocalEngine().improve(
