@@ -50,6 +50,13 @@ class CompareDock(Dock):
         super().__init__(session_of(napari_viewer), ("Compare", "Errors", "Readers"))
 
 
+class ImproveDock(Dock):
+    """The Improve panel by itself."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(session_of(napari_viewer), ("Improve",))
+
+
 class ModelsDock(Dock):
     """The catalogue of systems."""
 

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 
 from napari_segreview import __version__, _cli_click, _cli_review
 from src_models.errors import InputError
@@ -20,7 +19,6 @@ from src_models.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from src_models.metrics import Report
 
 T = TypeVar("T")
 INTERRUPTED = 130  # what typer makes of Ctrl+C
@@ -38,9 +36,6 @@ bench = typer.Typer(help="Measure.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.command()(_cli_click.click)
 bench.command("click")(_cli_click.bench_click)
-
-FEW = 3  # labels that stand side by side on a terminal
-MAIN = ("dice", "nsd", "hd95", "assd", "volume_difference")
 
 
 def main() -> None:
@@ -153,6 +148,7 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Score labels against a reference on the same grid."""
+    from napari_segreview._cli_score import score_table
     from napari_segreview.engine.evaluate import compare
     from napari_segreview.scans import read_labels
 
@@ -165,7 +161,7 @@ def score(
     if as_json:
         typer.echo(report.to_json())
         return
-    out.print(_as_table(report))
+    out.print(score_table(report))
 
 
 @app.command()
@@ -267,6 +263,61 @@ def plan(
 
 
 @app.command()
+def finetune(
+    model: Annotated[str, typer.Option("--model", "-m", help="Its name or folder.")],
+    case: Annotated[list[str], typer.Option(help="IMAGE=LABELS, corrected.")],
+    locked: Annotated[
+        list[str] | None, typer.Option(help="IMAGE=LABELS that only judges.")
+    ] = None,
+    checked_slices: Annotated[
+        str, typer.Option(help="57,60-62 or AXIS:57.", show_default="all")
+    ] = "",
+    budget: Annotated[str, typer.Option(help="90s, 3m, 1h.")] = "3m",
+    loss: Annotated[str, typer.Option(help="A sum of losses.")] = "dice + ce",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, mps.")] = "auto",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write it there.")
+    ] = None,
+) -> None:
+    """Improve a model on corrections; it becomes active only if it is better."""
+    from napari_segreview._cli_improve import finetune_steps, told
+
+    wish = {"slices": checked_slices, "budget": budget, "loss": loss}
+    steps = finetune_steps(model, case, locked or [], **wish, device=device, out=output)
+    _say(told(follow(steps)))
+
+
+@app.command()
+def versions(
+    model: Annotated[str, typer.Argument(help="Its name; all without.")] = "",
+    activate: Annotated[str, typer.Option(help="Make this version active.")] = "",
+    export: Annotated[
+        tuple[str, Path] | None, typer.Option(help="Write VERSION to a zip FILE.")
+    ] = None,
+    take: Annotated[Path | None, typer.Option("--import", help="Keep one.")] = None,
+) -> None:
+    """List the versions of a model; activate, export or import one."""
+    from napari_segreview._cli_improve import show_versions
+
+    show_versions(out, _say, model, use=activate, export=export, take=take)
+
+
+@app.command()
+def gate(
+    one: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a folder.")],
+    other: Annotated[str, typer.Argument(help="The one that would replace it.")],
+    case: Annotated[list[str], typer.Option(help="IMAGE=LABELS, unseen by both.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, mps.")] = "auto",
+) -> None:
+    """Say whether one model may take the place of another."""
+    from napari_segreview._cli_improve import gate_steps, verdict_table
+
+    verdict = follow(gate_steps(one, other, case, device))
+    _say(verdict.decision)
+    out.print(verdict_table(verdict))
+
+
+@app.command()
 def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="What is written without a display.")
@@ -318,30 +369,9 @@ def follow(steps: Generator[Any, None, T]) -> T:
             )
 
 
-def _as_table(report: Report) -> Table:
-    """A line a number; or, of many labels, a line a label with the main numbers."""
-    from napari_segreview.core.report_table import table_of
-
-    content = table_of(report)
-    lines = [content.headers, *([cell.text for cell in row] for row in content.rows)]
-    caption = "In brackets: by the rule for empty labels."
-    if len(report.rows) <= FEW:
-        lines = list(zip(*lines, strict=True))
-    else:
-        kept = [0, *(at for at, key in enumerate(report.headers, 1) if key in MAIN)]
-        lines = [[line[at] for at in kept] for line in lines]
-        caption += " All numbers: --csv FILE or --json."
-    title = escape(f"{report.prediction} against {report.reference}")
-    table = Table(title=title, caption=caption)
-    for at, header in enumerate(lines[0]):
-        table.add_column(escape(header), justify="right" if at else "left")
-    for line in lines[1:]:
-        table.add_row(*(escape(text) for text in line))
-    return table
-
-
 for review_command in _cli_review.COMMANDS:
     app.command()(review_command)
+
 
 if __name__ == "__main__":
     main()

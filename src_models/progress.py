@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,23 @@ class Progress:
     done: int
     total: int
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A measurement: step (0: before any), mean loss since the last, Dice in [0, 1]."""
+
+    step: int
+    loss: float
+    dice: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve(Progress):
+    """Progress with all measurements so far and the best Dice of them."""
+
+    points: tuple[Point, ...] = ()
+    best: float = math.nan
 
 
 def drain(steps: Generator[Any, None, T]) -> T:

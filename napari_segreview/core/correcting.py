@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.case import CaseFacts
+    from napari_segreview.core.improving import Improving
     from napari_segreview.core.keeping import Keeping
     from napari_segreview.core.state import State
 
@@ -22,6 +23,9 @@ class Host(Protocol):
 
     @property
     def state(self) -> State: ...
+
+    @property
+    def improving(self) -> Improving: ...
 
     def say(self, *, said: str = "", fault: str = "") -> None: ...
 
@@ -56,7 +60,7 @@ class Correcting:
 
         def work() -> None:
             keepers = self._keeping.keepers()
-            save_project(path, keepers)
+            save_project(path, keepers, reviews=self._host.improving.reviews())
             self._host.say(said=f"Saved {len(keepers)} label layer(s) to {path}.")
 
         self._try(work)
@@ -70,6 +74,7 @@ class Correcting:
             def show() -> None:
                 for replayed in found.labels:
                     self._keeping.adopt(replayed)
+                self._host.improving.take_reviews(found.manifest.reviews)
                 self._host.say(said=f"Opened {path.name}.")
 
             self._with_scans(found.manifest.labels, show)

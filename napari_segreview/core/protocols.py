@@ -76,6 +76,36 @@ class Wish:
     overlap: float = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuneWish:
+    """Which model to improve, where, for how long, by which loss."""
+
+    model: str
+    device: str
+    budget_seconds: float = 180.0
+    loss: str = "dice + ce"
+
+
+@dataclass(frozen=True, slots=True)
+class Improved:
+    """A candidate: its version's id, what was decided, why."""
+
+    version: str
+    standing: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRow:
+    """A version of a model, for the list; the base has no reasons."""
+
+    id: str
+    title: str
+    standing: str
+    reasons: tuple[str, ...] = ()
+    active: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Segmentation:
     """A model's answer, and one line that says what was done."""
@@ -167,6 +197,30 @@ class Engine(Protocol):
         """Write a page with pictures, CSV and JSON beside it; "" is no known model."""
         ...
 
+    def improve(
+        self, scan: Scan, labels: LabelMap, checked: Mask, wish: TuneWish
+    ) -> Generator[Progress, None, Improved]:
+        """Keep the corrections, train a candidate on them, judge it, keep it."""
+        ...
+
+    def versions(self, model: str) -> tuple[VersionRow, ...]:
+        """The base first; none if there is no such model."""
+        ...
+
+    def activate(self, model: str, version: str) -> None:
+        """Raises InputError if that version may not be the active one."""
+        ...
+
+    def version_wish(self, model: str, version: str, device: str) -> Wish:
+        """A run of one version, active or not."""
+        ...
+
+    def doubts(
+        self, scan: Scan, wish: Wish
+    ) -> Generator[Progress, None, tuple[float, ...]]:
+        """How unsure a model is in each plane along the first axis, in nats a plane."""
+        ...
+
 
 class Library(Protocol):
     """Where scans come from."""
@@ -230,6 +284,17 @@ class Shelf(Protocol):
 
     def release(self, key: str) -> None:
         """The end of `bind`: what is not kept yet is; the layer may be gone."""
+        ...
+
+    def plane(self, key: str) -> tuple[int, int, int | None]:
+        """The spatial axis and plane of a layer that is looked at, and the frame.
+
+        Raises InputError if the layer is gone, or is shown in 3D.
+        """
+        ...
+
+    def look(self, key: str, plane: int) -> None:
+        """Show a plane along the layer's first spatial axis."""
         ...
 
     def freeze(self, key: str) -> None:

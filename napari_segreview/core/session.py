@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_segreview.core.clicking import Clicking
 from napari_segreview.core.correcting import Correcting
 from napari_segreview.core.errors import in_one_line
+from napari_segreview.core.improving import Improving
 from napari_segreview.core.jobs import Job
 from napari_segreview.core.keeping import Keeping
 from napari_segreview.core.protocols import Segmentation, Wish
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.cases import Cases
     from napari_segreview.core.clicks import Clicks
+    from napari_segreview.core.improve import Improve
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
     from napari_segreview.core.scan import Scan
@@ -97,6 +99,7 @@ class Session:
         self._keeping.changed.connect(self._work_changed)
         self._work_changed(self._keeping.work)
         self.correcting = Correcting(self._keeping, self)
+        self.improving = Improving(self, engine, shelf, self.start, self.settle)
         self.layers_changed()
 
     @property
@@ -306,6 +309,7 @@ class Session:
         self._submit(job)
 
     def _progressed(self, progress: Progress) -> None:
+        self.improving.hear(progress)
         running = self._state.running
         if running is None or running.stopping:
             return
@@ -338,6 +342,9 @@ class Session:
 
     def _clicks_changed(self, clicks: Clicks) -> None:
         self._become(replace(self._state, clicks=clicks))
+
+    def improved(self, improve: Improve) -> None:
+        self._become(replace(self._state, improve=improve))
 
     def say(self, *, said: str = "", fault: str = "") -> None:
         """Tell the user what was done, or what went wrong."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_segreview.core.clicks import NO_CLICKS, Clicks
+from napari_segreview.core.improve import NOTHING_YET, Improve
 from napari_segreview.core.work import NO_WORK, Work
 
 if TYPE_CHECKING:
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from src_models.metrics import Report, SliceScores
 
 JobKind = Literal[
-    "open", "segment", "through", "compare", "errors", "report", "readers"
+    "open",
+    "segment",
+    "through",
+    "compare",
+    "errors",
+    "report",
+    "readers",
+    "improve",
+    "doubt",
 ]
 DOING = {
     "open": "Opening",
@@ -26,6 +35,8 @@ DOING = {
     "report": "Writing the report of",
     "readers": "Comparing",
     "through": "Going through the slices of",
+    "improve": "Improving on",
+    "doubt": "Looking for doubts in",
 }
 
 
@@ -69,6 +80,7 @@ class State:
     running: Running | None = None
     work: Work = NO_WORK
     clicks: Clicks = NO_CLICKS
+    improve: Improve = NOTHING_YET
     said: str = ""
     fault: str = ""
 

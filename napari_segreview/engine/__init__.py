@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_segreview.core.protocols import VersionRow, Wish
+from napari_segreview.engine.case_store import corrected
 from napari_segreview.engine.clicks import ClickEngine
 from napari_segreview.engine.device import devices
 from napari_segreview.engine.evaluate import error_maps, review
@@ -12,6 +14,7 @@ from napari_segreview.engine.offers import offers
 from napari_segreview.engine.predict import segment
 from napari_segreview.engine.readers import consensus, study
 from napari_segreview.engine.through import through
+from napari_segreview.engine.versions import activate, listed, version_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -21,11 +24,12 @@ if TYPE_CHECKING:
     from napari_segreview.core.prompts import Plane
     from napari_segreview.core.protocols import (
         Device,
+        Improved,
         Mask,
         Offer,
         Question,
         Segmentation,
-        Wish,
+        TuneWish,
     )
     from napari_segreview.core.readers import Consensus, Study
     from napari_segreview.core.review import ErrorMaps, Review
@@ -101,3 +105,26 @@ class LocalEngine:
         return write_case(
             prediction, reference, scan, path, tolerance=tolerance, model=model
         )
+
+    def improve(
+        self, scan: Scan, labels: LabelMap, checked: Mask, wish: TuneWish
+    ) -> Generator[Progress, None, Improved]:
+        from napari_segreview.engine.finetune import improve_on  # wakes torch
+
+        return (yield from improve_on(corrected(scan, labels, checked), wish))
+
+    def versions(self, model: str) -> tuple[VersionRow, ...]:
+        return listed(model)
+
+    def activate(self, model: str, version: str) -> None:
+        activate(model, version)
+
+    def version_wish(self, model: str, version: str, device: str) -> Wish:
+        return Wish(model=str(version_folder(model, version)), device=device)
+
+    def doubts(
+        self, scan: Scan, wish: Wish
+    ) -> Generator[Progress, None, tuple[float, ...]]:
+        from napari_segreview.engine.doubts import doubts  # wakes torch
+
+        return (yield from doubts(scan, wish))

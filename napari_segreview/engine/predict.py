@@ -113,8 +113,8 @@ def as_images(
 
 
 def from_images(
-    labels_NS: npt.NDArray[np.unsignedinteger[Any]], scan: Scan, card: TrainedCard
-) -> npt.NDArray[np.unsignedinteger[Any]]:
+    labels_NS: npt.NDArray[Any], scan: Scan, card: TrainedCard
+) -> npt.NDArray[Any]:
     """Back from the model's (N, *S) to the scan's (t?, *S)."""
     turn = turn_to(scan.grid, card.orientation)
     turned = turn.of(tuple(float(side) for side in scan.grid.shape))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from napari_segreview.core.protocols import VersionRow
 from napari_segreview.engine.models import (
     ACTIVE_FILE,
     BASE,
@@ -81,6 +82,32 @@ def versions(name: str) -> tuple[Version, ...]:
         if record is not None:
             found.append(Version(folder.name, folder, record, chosen == folder.name))
     return tuple(found)
+
+
+def listed(name: str) -> tuple[VersionRow, ...]:
+    """The versions in words; none if there is no such model."""
+    if name not in base_models():
+        return ()
+    rows = []
+    for one in versions(name):
+        record = one.record
+        rows.append(
+            VersionRow(
+                id=one.id,
+                title="as it came"
+                if record is None
+                else f"{one.id}, {record.made[:10]}",
+                standing=record.standing if record else "accepted",
+                reasons=record.reasons if record else (),
+                active=one.active,
+            )
+        )
+    return tuple(rows)
+
+
+def version_folder(name: str, version: str) -> Path:
+    """Where one is, whether it may become active or not; raises InputError if nowhere."""
+    return _find(name, version).folder
 
 
 def add(name: str, folder: Path, record: VersionRecord) -> str:

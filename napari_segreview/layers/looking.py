@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_segreview.core.errors import InputError
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
@@ -24,3 +26,26 @@ def look_at(viewer: ViewerModel, layer: Layer, box: Box) -> None:
     world = layer.data_to_world(at)
     for axis in hidden:
         viewer.dims.set_point(axis + lead, world[axis])
+
+
+def plane_of(
+    viewer: ViewerModel, layer: Layer, has_time: bool
+) -> tuple[int, int, int | None]:
+    """The spatial axis and the plane along it in which a layer is seen; the frame.
+
+    Raises
+    ------
+    InputError
+        If the layer is shown in 3D, or has no axis to cut.
+    """
+    lead = viewer.dims.ndim - layer.ndim
+    at = np.array(layer.world_to_data(viewer.dims.point[lead:]), dtype=float)
+    hidden = [axis - lead for axis in viewer.dims.not_displayed if axis >= lead]
+    frame = round(at[0]) if has_time and 0 in hidden else None
+    cut = [axis for axis in hidden if axis >= has_time]
+    if len(cut) != 1:
+        raise InputError(
+            "slices are marked where one is looked at; switch to the 2D view of the scan"
+        )
+    side = layer.data.shape[cut[0]]
+    return cut[0] - has_time, int(np.clip(round(at[cut[0]]), 0, side - 1)), frame

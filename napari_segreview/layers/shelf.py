@@ -25,7 +25,7 @@ from napari_segreview.layers.errors import (
     go_to,
     is_shown_only,
 )
-from napari_segreview.layers.looking import look_at
+from napari_segreview.layers.looking import look_at, plane_of
 from napari_segreview.layers.placing import is_drawing, transform_of
 
 if TYPE_CHECKING:
@@ -102,6 +102,17 @@ class NapariShelf:
 
     def release(self, key: str) -> None:
         self._edits.pop(key).release()
+
+    def plane(self, key: str) -> tuple[int, int, int | None]:
+        layer = self._get(key, Labels)
+        return plane_of(self._viewer, layer, self.label_map(key).has_time)
+
+    def look(self, key: str, plane: int) -> None:
+        layer = self._get(key, Labels)
+        time = int(self.label_map(key).has_time)
+        box = [slice(0, side) for side in layer.data.shape]
+        box[time] = slice(plane, plane + 1)
+        look_at(self._viewer, layer, tuple(box))
 
     def freeze(self, key: str) -> None:
         self._get(key, Labels).editable = False

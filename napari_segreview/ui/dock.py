@@ -12,6 +12,7 @@ from napari_segreview.ui.click_panel import ClickPanel
 from napari_segreview.ui.compare_panel import ComparePanel
 from napari_segreview.ui.error_panel import ErrorPanel
 from napari_segreview.ui.form import column, section
+from napari_segreview.ui.improve_panel import ImprovePanel
 from napari_segreview.ui.job_bar import JobBar
 from napari_segreview.ui.models_panel import ModelsPanel
 from napari_segreview.ui.readers_panel import ReadersPanel
@@ -30,6 +31,7 @@ PANELS: dict[str, Callable[[Session], QWidget]] = {
     "Compare": ComparePanel,
     "Errors": ErrorPanel,
     "Readers": ReadersPanel,
+    "Improve": ImprovePanel,
 }
 ALONE: dict[str, Callable[[Session], QWidget]] = {"Models": ModelsPanel}
 WIDTH = 380

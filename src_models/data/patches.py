@@ -43,6 +43,10 @@ class PatchSampler:
         For these patches, draw the structure first, each with the same chance, and then
         a case that holds it: a structure that few cases have is seen as often as the
         others.
+    chances : sequence of float, optional
+        Of each case to be drawn, sum 1; the same for all without.
+    known : bool
+        Every patch has a known voxel (label ≥ 0) in its middle half.
     """
 
     def __init__(
@@ -52,8 +56,12 @@ class PatchSampler:
         foreground: float,
         *,
         class_balance: bool = False,
+        chances: Sequence[float] | None = None,
+        known: bool = False,
     ) -> None:
         self._cases = cases
+        self._chances = chances
+        self._known = [_every_nth(case.labels.ravel() >= 0) for case in cases if known]
         self._size = size
         self._foreground = foreground
         self._places = [_places(case.labels) for case in cases]
@@ -100,13 +108,18 @@ class PatchSampler:
                 value = _one_of(list(self._holders), random)
                 at = _one_of(self._holders[value], random)
                 return at, self._round(at, self._places[at][value], random)
-            at = int(random.integers(len(self._cases)))
+            at = self._any_case(random)
             return at, self._anywhere(at, random)
-        at = int(random.integers(len(self._cases)))
+        at = self._any_case(random)
         places = self._places[at]
         if places and random.random() < self._foreground:
             return at, self._round(at, _one_of(list(places.values()), random), random)
         return at, self._anywhere(at, random)
+
+    def _any_case(self, random: np.random.Generator) -> int:
+        if self._chances is None:
+            return int(random.integers(len(self._cases)))
+        return int(random.choice(len(self._cases), p=self._chances))
 
     def _round(self, at: int, voxels: Index, random: np.random.Generator) -> list[int]:
         """A start that has one of the voxels in the middle half of the patch."""
@@ -118,6 +131,8 @@ class PatchSampler:
         ]
 
     def _anywhere(self, at: int, random: np.random.Generator) -> list[int]:
+        if self._known:
+            return self._round(at, self._known[at], random)
         shape = self._cases[at].labels.shape
         return [
             int(random.integers(min(0, full - side), max(0, full - side) + 1))
@@ -135,9 +150,14 @@ def _places(labels: npt.NDArray[Any]) -> dict[int, Index]:
     found = {}
     for value in np.unique(flat):
         if value > 0:
-            voxels = np.flatnonzero(flat == value)
-            found[int(value)] = voxels[:: -(-len(voxels) // PLACES)].copy()
+            found[int(value)] = _every_nth(flat == value)
     return found
+
+
+def _every_nth(chosen: npt.NDArray[np.bool_]) -> Index:
+    """Flat indices of the chosen voxels, some `PLACES` of them at most."""
+    voxels = np.flatnonzero(chosen)
+    return voxels[:: max(1, -(-len(voxels) // PLACES))].copy()
 
 
 def _mirrored(start: int, side: int, full: int) -> Index:

@@ -164,7 +164,7 @@ def _stream(
         for start in row:
             cut = tuple(slice(a, a + w) for a, w in zip(start, window, strict=True))
             tile = torch.from_numpy(np.ascontiguousarray(image_CS[:, *cut]))
-            answer_KS = _ask(net, tile[None], card, options)[0].float().cpu()
+            answer_KS = ask(net, tile[None], card, options)[0].float().cpu()
             logits_KS[:, :, *cut[1:]] += (answer_KS * weights).to(logits_KS.dtype)
             yield
         final = z_next - z
@@ -177,7 +177,7 @@ def _stream(
 
 
 @torch.inference_mode()
-def _ask(nn_: nn.Module, tile: Tensor, card: TrainedCard, options: Options) -> Tensor:
+def ask(nn_: nn.Module, tile: Tensor, card: TrainedCard, options: Options) -> Tensor:
     """Logits of a tile, averaged over its mirrored views if wanted."""
     axes = [axis + 2 for axis in card.mirror_axes] if options.mirror else []
     views = chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1))

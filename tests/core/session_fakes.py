@@ -14,6 +14,7 @@ from napari_segreview.core.protocols import (
     LayerRef,
     Offer,
     Segmentation,
+    VersionRow,
     Wish,
 )
 from napari_segreview.core.review import ErrorMaps, Review
@@ -183,6 +184,9 @@ class FakeEngine:
             return Segmentation(some_labels(f"{scan.name} · model"), "Found a blob.")
         finally:
             self.closed += 1
+
+    def versions(self, model: str) -> tuple[VersionRow, ...]:
+        return (VersionRow(id="base", title=model, standing="accepted", active=True),)
 
     def review(
         self, prediction: LabelMap, reference: LabelMap, tolerance: float

@@ -1,0 +1,287 @@
+"""Improve a model on corrected cases: a candidate, a judgement, a version. Wakes torch.
+
+The active model is read and never written: a candidate is a new folder beside it, and
+only the pointer moves, only when the gate lets it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from napari_segreview.core.protocols import Improved
+from napari_segreview.engine.case_store import keep, kept, load
+from napari_segreview.engine.device import usable
+from napari_segreview.engine.lessons import as_cases, new_rows, scores
+from napari_segreview.engine.models import models
+from napari_segreview.engine.offers import misfit
+from napari_segreview.engine.versions import VersionRecord, activate, add
+from src_models.card import find_model
+from src_models.data.held import folds
+from src_models.errors import InputError
+from src_models.progress import Curve, Point, Progress
+from src_models.training.extend import extend_head
+from src_models.training.finetune import Tuning, finetune
+from src_models.training.gate import CaseScore, Rules, Verdict, gate
+from src_models.weights import load_model, save_model
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from torch import nn
+
+    from napari_segreview.core.protocols import TuneWish
+    from napari_segreview.engine.case_store import Corrected
+    from napari_segreview.engine.versions import Standing
+    from src_models.card import TrainedCard
+    from src_models.data.cases import Case
+    from src_models.data.held import Fold
+
+FOLDS = 3
+FOLD_SHARE = 0.5  # of the budget, for all folds together
+UNJUDGED = "stopped before it was judged"
+JUDGE = "is one of the locked cases: it has judged, and was not learnt from"
+NO_GAIN = "no weights did better on the checked parts that were kept back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lessons:
+    """What a run learns from, and what it is judged on.
+
+    Attributes
+    ----------
+    fresh, earlier, locked : tuple of Corrected
+        Corrected now; kept from before and shown again; never learnt from.
+    """
+
+    fresh: tuple[Corrected, ...]
+    earlier: tuple[Corrected, ...] = ()
+    locked: tuple[Corrected, ...] = ()
+
+
+def improve(
+    model: str,
+    lessons: Lessons,
+    tuning: Tuning | None = None,
+    *,
+    rules: Rules | None = None,
+    out: Path | None = None,
+) -> Generator[Progress, None, Improved]:
+    """Train a candidate, judge it on the locked cases, keep it as a version.
+
+    With too few locked cases it is provisional, and half of the budget goes into folds:
+    blocks of checked planes, each predicted by a candidate that has not learnt from it.
+    Closed while it trains, the best so far is kept, as provisional and unjudged.
+
+    Parameters
+    ----------
+    model : str
+        A model's name; its active version is where it starts.
+    out : Path, optional
+        Also write the candidate there.
+
+    Raises
+    ------
+    InputError
+        If a case to learn from is locked, none was checked, or the model cannot read one.
+    """
+    rules, tuning = rules or Rules(), tuning or Tuning()
+    _refuse_locked(lessons)
+    yield Progress(0, 0, "loading the model")
+    folder = find_model(model, models())
+    net, card = load_model(folder)
+    run = _Run.of(net, card, lessons, replace(tuning, device=usable(tuning.device)))
+    few = len({case.group for case in run.locked}) < rules.cases
+    said = (yield from run.judged_by_folds()) if few else ()
+    try:
+        yield from run.train()
+    except GeneratorExit:
+        if run.learnt:
+            run.keep("provisional", (UNJUDGED,))
+        raise
+    verdict = yield from run.judged(rules)
+    reasons = (*verdict.reasons, *said, *(() if run.learnt else (NO_GAIN,)))
+    version = run.keep(verdict.decision, reasons, out)
+    if verdict.decision == "accepted":
+        activate(run.card.name, version)
+    return Improved(version, verdict.decision, reasons)
+
+
+def compare_models(
+    one: Path, other: Path, cases: Sequence[Corrected], device: str = "auto"
+) -> Generator[Progress, None, Verdict]:
+    """The gate by itself: whether `other` may take the place of `one`."""
+    found: list[list[CaseScore]] = []
+    place = usable(device)
+    for folder in (one, other):
+        net, card = load_model(folder)
+        held = [case for item in cases for case in as_cases(item, card)]
+        found.append((yield from _scored(net, card, held, place)))
+    return gate(found[0], found[1])
+
+
+@dataclass(slots=True)
+class _Run:
+    """A candidate in the making."""
+
+    active: nn.Module
+    active_card: TrainedCard
+    net: nn.Module
+    card: TrainedCard
+    tuning: Tuning
+    fresh: list[Case]
+    earlier: list[Case]
+    locked: list[Case]
+    learnt: bool = False  # better than it was, on the parts kept back
+
+    @classmethod
+    def of(
+        cls, net: nn.Module, card: TrainedCard, lessons: Lessons, tuning: Tuning
+    ) -> _Run:
+        known = [
+            tuple(one for one in side if not misfit(card, one.scan))
+            for side in (lessons.earlier, lessons.locked)
+        ]
+        rows = new_rows([*lessons.fresh, *known[0]], card)
+        grown, wider = extend_head(net, card, rows)
+        fresh, earlier, locked = (
+            [case for one in side for case in as_cases(one, wider)]
+            for side in (lessons.fresh, *known)
+        )
+        return cls(net, card, grown, wider, tuning, fresh, earlier, locked)
+
+    def train(self) -> Generator[Progress, None, None]:
+        for event in self._tune(self.net, None, self.tuning):
+            if isinstance(event, Curve):
+                self.learnt = event.best > event.points[0].dice
+            yield event
+
+    def _tune(
+        self, net: nn.Module, fold: Fold | None, tuning: Tuning
+    ) -> Generator[Progress, None, None]:
+        cases, replay = self.fresh, self.earlier
+        yield from finetune(self.card, net, cases, tuning, replay=replay, fold=fold)
+
+    def judged_by_folds(self) -> Generator[Progress, None, tuple[str, ...]]:
+        """Words on how candidates do on blocks of planes they have not learnt from."""
+        made = folds(self.fresh, FOLDS)
+        if not made:
+            return ()
+        whole = self.tuning
+        part = replace(
+            whole,
+            budget_seconds=whole.budget_seconds * FOLD_SHARE / len(made),
+            steps=whole.steps and max(1, int(whole.steps * FOLD_SHARE / len(made))),
+        )
+        self.tuning = replace(
+            whole, budget_seconds=whole.budget_seconds * (1 - FOLD_SHARE)
+        )
+        points: list[Point] = []
+        pairs: list[tuple[float, float]] = []
+        for fold in made:
+            for event in self._tune(deepcopy(self.net), fold, part):
+                points = [*event.points] if isinstance(event, Curve) else points
+                yield event
+            # The last measurement, not the best: none is chosen by what it is judged on.
+            pairs.append((points[0].dice, points[-1].dice))
+        old, new = (fmean(one) for one in zip(*pairs, strict=True))
+        return (
+            f"on {len(made)} separate parts of what was checked, each judged without "
+            f"having been learnt from: Dice {old:.3f} → {new:.3f}",
+        )
+
+    def judged(self, rules: Rules) -> Generator[Progress, None, Verdict]:
+        """The gate's word on the locked cases; the candidate as it will be written."""
+        place = self.tuning.device
+        if self.card.precision == "float16":
+            self.net = self.net.half().float()
+        before = yield from _scored(self.active, self.active_card, self.locked, place)
+        after = yield from _scored(self.net, self.card, self.locked, place)
+        return gate(before, after, rules)
+
+    def keep(
+        self, standing: Standing, reasons: tuple[str, ...], out: Path | None = None
+    ) -> str:
+        """Write the candidate as a version, not active; returns its id."""
+        card = self.card
+        if standing == "provisional":
+            title = self.active_card.title.removesuffix(" (provisional)")
+            card = card.model_copy(update={"title": f"{title} (provisional)"})
+        record = VersionRecord(
+            parent=self.active_card.sha256,
+            cases=tuple(sorted({case.group for case in (*self.fresh, *self.earlier)})),
+            standing=standing,
+            reasons=reasons,
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with tempfile.TemporaryDirectory() as fresh:
+            save_model(self.net, card, Path(fresh))
+            version = add(card.name, Path(fresh), record)
+        if out is not None:
+            save_model(self.net, card, out)
+        return version
+
+
+def _scored(
+    net: nn.Module, card: TrainedCard, cases: Sequence[Case], device: str
+) -> Generator[Progress, None, list[CaseScore]]:
+    """Means over the images of each patient: slices of one are not cases."""
+    found: dict[tuple[str, str], list[CaseScore]] = {}
+    for at, rows in enumerate(scores(net, card, cases, device), 1):
+        for row in rows:
+            found.setdefault((cases[at - 1].group, row.structure), []).append(row)
+        yield Progress(at, len(cases), f"judging on case {at} of {len(cases)}")
+    return [
+        CaseScore(
+            group, structure, fmean(r.dice for r in rows), fmean(r.nsd for r in rows)
+        )
+        for (group, structure), rows in found.items()
+    ]
+
+
+def _refuse_locked(lessons: Lessons) -> None:
+    """No case may be learnt from and judged on; not by another scan of the patient."""
+    locked = {one.group for one in lessons.locked}
+    for one in (*lessons.fresh, *lessons.earlier):
+        if one.group in locked:
+            raise InputError(
+                f"{one.scan.name} is one of the locked cases, which judge models and are "
+                "never learnt from; leave it out of training, or out of the locked ones"
+            )
+
+
+def improve_on(case: Corrected, wish: TuneWish) -> Generator[Progress, None, Improved]:
+    """Keep a case; improve a model on it and on those kept before.
+
+    Raises
+    ------
+    InputError
+        As `improve`; or the case is locked and no other was kept to learn from.
+    """
+    if not case.checked.any():
+        raise InputError(
+            "nothing was checked yet, so there is nothing to learn; mark the slices "
+            "that you have corrected"
+        )
+    yield Progress(0, 0, "keeping the corrections")
+    side = keep(case)
+    others = tuple(load(one) for one in kept("train") if one != case.id)
+    locked = tuple(load(one) for one in kept("locked"))
+    fresh, earlier = ((case,), others) if side == "train" else (others, ())
+    if not fresh:
+        raise InputError(
+            f"{case.scan.name} is one of the locked cases, which judge models and are "
+            "never learnt from; check slices of another scan too"
+        )
+    tuning = Tuning(
+        budget_seconds=wish.budget_seconds, loss=wish.loss, device=wish.device
+    )
+    lessons = Lessons(fresh=fresh, earlier=earlier, locked=locked)
+    found = yield from improve(wish.model, lessons, tuning)
+    said = () if side == "train" else (f"{case.scan.name} {JUDGE}",)
+    return replace(found, reasons=(*found.reasons, *said))

@@ -1,0 +1,103 @@
+"""Corrected cases as a model learns from them and is measured on them. Wakes torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_segreview.core.scan import check_finite
+from napari_segreview.engine.offers import misfit
+from napari_segreview.engine.predict import as_images
+from src_models.card import LabelRow
+from src_models.data.cases import Case
+from src_models.errors import InputError
+from src_models.inference import Options
+from src_models.losses import IGNORE
+from src_models.training.evaluate import reports
+from src_models.training.gate import CaseScore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import nn
+
+    from napari_segreview.engine.case_store import Corrected
+    from src_models.card import TrainedCard
+
+
+def as_cases(one: Corrected, card: TrainedCard) -> list[Case]:
+    """The case as the model sees it, labels `IGNORE` where nothing was checked.
+
+    Of several frames, or slices for a 2D net, those with a checked voxel, each a case.
+
+    Raises
+    ------
+    InputError
+        If the model cannot read the scan.
+    """
+    if reason := misfit(card, one.scan):
+        raise InputError(f"{one.scan.name}: {reason}")
+    check_finite(one.scan.data, one.scan.name)
+    images, spacing = as_images(one.scan, card)
+    truth = np.where(one.checked, one.labels.data.astype(np.int16), np.int16(IGNORE))
+    held = replace(one.scan, data=truth, has_channels=False)
+    grey = card.model_copy(
+        update={"net": card.net.model_copy(update={"in_channels": 1})}
+    )
+    labels = as_images(held, grey)[0][:, 0]
+    many = len(images) > 1
+    return [
+        Case(
+            name=f"{one.id}/{at}" if many else one.id,
+            group=one.group,
+            image=np.ascontiguousarray(image),
+            labels=np.ascontiguousarray(truth),
+            spacing=spacing,
+        )
+        for at, (image, truth) in enumerate(zip(images, labels, strict=True))
+        if (truth != IGNORE).any()
+    ]
+
+
+def new_rows(lessons: Sequence[Corrected], card: TrainedCard) -> tuple[LabelRow, ...]:
+    """Structures that were drawn and checked and that the model does not know yet.
+
+    Raises
+    ------
+    InputError
+        If their values do not go on where the model's end.
+    """
+    names: dict[int, LabelRow] = {}
+    for one in lessons:
+        table = one.labels.table
+        for value in map(int, np.unique(one.labels.data[one.checked])):
+            if value >= card.net.classes:
+                color = table.color(value)
+                row = LabelRow(value=value, name=table.name(value), color=color)
+                names.setdefault(value, row)
+    found = sorted(names)
+    wanted = list(range(card.net.classes, card.net.classes + len(found)))
+    if found != wanted:
+        raise InputError(
+            f"the checked labels have the values {found}, which {card.title} does not "
+            f"know (0 … {card.net.classes - 1}); number new structures from "
+            f"{card.net.classes} on, without gaps, or erase them"
+        )
+    return tuple(names[value] for value in found)
+
+
+def scores(
+    net: nn.Module, card: TrainedCard, cases: Sequence[Case], device: str
+) -> Iterator[list[CaseScore]]:
+    """Dice and NSD of each structure that the model knows, case by case."""
+    options = Options(device=device, mirror=card.mirror, overlap=0.25)
+    known = {row.name for row in card.labels}
+    tolerance = card.locked.tolerance
+    for name, report in reports(net, card, cases, tolerance=tolerance, options=options):
+        yield [
+            CaseScore(name, row.name, row.dice, row.nsd)
+            for row in report.rows
+            if row.name in known
+        ]

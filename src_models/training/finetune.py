@@ -1,0 +1,365 @@
+"""Go on training a model on what a person has corrected.
+
+Only voxels that were checked teach: all others are `IGNORE`, and no term of the loss sees
+them. The layers nearest the answer move first, then all, at a small rate; earlier cases
+are shown again so that they are not forgotten. Part of the corrections is kept back to
+measure, and the weights that did best on it are what is returned.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from src_models.data.augment import augmentation
+from src_models.data.cases import check_cases, check_structures, prepare
+from src_models.data.held import Fold, hold_out
+from src_models.data.loader import BatchMaker, Share
+from src_models.data.options import Augment
+from src_models.data.patches import PatchSampler
+from src_models.errors import InputError
+from src_models.inference.predict import computes_half
+from src_models.losses import IGNORE, loss_by_name
+from src_models.outputs import judge
+from src_models.progress import Curve, Point, Progress
+from src_models.training.extend import class_tensors
+from src_models.training.parts import average_into
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from torch import Tensor, nn
+
+    from src_models.card import TrainedCard
+    from src_models.data.cases import Case
+    from src_models.data.loader import Batch
+    from src_models.losses import Loss
+
+ENDLESS = 10**9
+FOREGROUND = 0.7  # share of patches round a structure
+HELD_PATCHES = 8
+LATE = 1 / 3  # of the layers, those used last
+WARMUP = 10  # steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How long and how.
+
+    Attributes
+    ----------
+    budget_seconds : float
+        By the wall clock; not looked at if `steps` is given.
+    steps : int, optional
+        So many steps instead; the same seed then gives the same weights.
+    loss : str
+        An expression of `src_models.losses`.
+    replay : float
+        Share of patches from earlier cases, if there are any; in [0, 1).
+    learning_rate : float
+        Of AdamW, at its highest.
+    light : float
+        Share of the budget in which only the late layers move; in [0, 1].
+    ema : float
+        Decay of the averaged weights, which are the result.
+    checks : int
+        How often the held parts are measured.
+    """
+
+    budget_seconds: float = 180.0
+    steps: int | None = None
+    loss: str = "dice + ce"
+    replay: float = 0.25
+    learning_rate: float = 5e-4
+    light: float = 0.15
+    ema: float = 0.98
+    checks: int = 12
+    batch: int = 2
+    seed: int = 0
+    device: str = "cpu"
+
+
+def finetune(
+    card: TrainedCard,
+    net: nn.Module,
+    cases: Sequence[Case],
+    tuning: Tuning | None = None,
+    *,
+    replay: Sequence[Case] = (),
+    fold: Fold | None = None,
+) -> Generator[Progress | Curve, None, nn.Module]:
+    """Train `net` on; it is changed in place, and returned.
+
+    However the generator ends, by its budget, by being closed or by an error, `net` then
+    holds the best weights so far: those it came with, until others do better on the
+    parts that were kept back.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        Corrected ones; labels −1 where nothing was checked.
+    replay : sequence of Case
+        Earlier ones, against forgetting.
+    fold : Fold, optional
+        What to learn from and what to measure on; `hold_out` of the cases without.
+
+    Raises
+    ------
+    InputError
+        If nothing was checked, no structure is among it, cases or loss do not fit the
+        model, or the loss is not a number.
+    """
+    tuning, spec = tuning or Tuning(), card.net
+    _check(card, cases, replay, tuning)
+    fold = fold or hold_out(cases)
+    loss = loss_by_name(tuning.loss)
+    loss.check(spec.classes)
+    clock = _Clock(tuning)
+    yield Progress(0, 0, "preparing the checked parts")
+    torch.manual_seed(tuning.seed)
+    desk = _desk(card, net, fold, replay, loss, clock)
+    best, points = -1.0, list[Point]()
+    kept = {name: one.clone() for name, one in net.state_dict().items()}
+    try:
+        for step, mean in _steps(desk, loss, tuning):
+            if mean is None:
+                yield desk.clock.progress(step)
+                continue
+            points.append(Point(step, mean, held_dice(desk.ema, desk.held)))
+            if points[-1].dice > best:
+                best = points[-1].dice
+                kept = {
+                    name: one.clone() for name, one in desk.ema.state_dict().items()
+                }
+            done = desk.clock.progress(step)
+            yield Curve(done.done, done.total, done.note, tuple(points), best)
+    finally:
+        net.load_state_dict(kept)
+        net.eval()
+    return net
+
+
+def _check(
+    card: TrainedCard, cases: Sequence[Case], replay: Sequence[Case], tuning: Tuning
+) -> None:
+    spec = card.net
+    if not any((case.labels != IGNORE).any() for case in cases):
+        raise InputError(
+            "nothing was checked yet, so there is nothing to learn; mark the slices "
+            "that you have corrected"
+        )
+    check_cases(
+        (*cases, *replay),
+        ndim=spec.ndim,
+        in_channels=spec.in_channels,
+        classes=spec.classes,
+    )
+    check_structures(cases)
+    if tuning.steps is None and tuning.budget_seconds <= 0:
+        raise InputError(f"a budget above 0 s is needed, got {tuning.budget_seconds} s")
+
+
+@dataclass(slots=True)
+class _Clock:
+    """How much of the budget is used: of the steps, or of the wall clock."""
+
+    tuning: Tuning
+    began: float = field(default_factory=lambda: time.monotonic())
+
+    def along(self, step: int) -> float:
+        """In [0, 1]."""
+        if self.tuning.steps is not None:
+            return min(1.0, step / max(1, self.tuning.steps))
+        return min(1.0, (time.monotonic() - self.began) / self.tuning.budget_seconds)
+
+    def progress(self, step: int) -> Progress:
+        return Progress(round(1000 * self.along(step)), 1000, f"step {step}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What the steps work with."""
+
+    net: nn.Module
+    ema: nn.Module
+    optimizer: torch.optim.Optimizer  # its first group: the late layers
+    maker: BatchMaker
+    held: tuple[tuple[Tensor, Tensor], ...]
+    clock: _Clock
+
+
+def _desk(
+    card: TrainedCard,
+    net: nn.Module,
+    fold: Fold,
+    replay: Sequence[Case],
+    loss: Loss,
+    clock: _Clock,
+) -> _Desk:
+    tuning = clock.tuning
+    ready = partial(prepare, intensity=card.intensity, spacing=card.spacing)
+    fresh = [ready(case) for case in fold.train if (case.labels != IGNORE).any()]
+    old = [ready(case) for case in replay if (case.labels != IGNORE).any()]
+    share = tuning.replay if old else 0.0
+    chances = [(1 - share) / len(fresh)] * len(fresh) + [
+        share / max(1, len(old))
+    ] * len(old)
+    sampler = PatchSampler(
+        [*fresh, *old], card.patch, FOREGROUND, chances=chances, known=True
+    )
+    kinds = card.recipe.get("augment") or {"mirror_axes": card.mirror_axes}
+    maker = BatchMaker(
+        sampler=sampler,
+        augment=augmentation(Augment.model_validate(kinds), card.net.ndim),
+        share=Share(batch=tuning.batch),
+        seed=tuning.seed,
+        classes=card.net.classes,
+        maps=loss.maps,
+    )
+    held = PatchSampler(
+        [ready(case) for case in fold.held], card.patch, FOREGROUND, known=True
+    )
+    random = np.random.default_rng([tuning.seed, 1])
+    drawn = [held.draw(random) for _ in range(HELD_PATCHES)]
+    learning = deepcopy(net).to(tuning.device)
+    return _Desk(
+        net=learning,
+        ema=deepcopy(learning).requires_grad_(False).eval(),
+        optimizer=_optimizer(learning, card, tuning),
+        maker=maker,
+        held=tuple(
+            (torch.from_numpy(image)[None], torch.from_numpy(labels.astype(np.int64)))
+            for image, labels in drawn
+        ),
+        clock=clock,
+    )
+
+
+def _optimizer(
+    net: nn.Module, card: TrainedCard, tuning: Tuning
+) -> torch.optim.Optimizer:
+    late = late_parameters(net, card)
+    named = dict(net.named_parameters())
+    groups = [
+        {"params": [one for name, one in named.items() if name in late]},
+        {"params": [one for name, one in named.items() if name not in late]},
+    ]
+    return torch.optim.AdamW(groups, lr=tuning.learning_rate, weight_decay=1e-4)
+
+
+@torch.no_grad()
+def late_parameters(net: nn.Module, card: TrainedCard) -> frozenset[str]:
+    """Names of the parameters used last on the way to the answer, and of all heads."""
+    used: dict[str, None] = {}  # in the order of their last use
+
+    def note(name: str) -> Any:
+        def hook(*_: Any) -> None:
+            used.pop(name, None)
+            used[name] = None
+
+        return hook
+
+    hooks = [
+        module.register_forward_hook(note(name))
+        for name, module in net.named_modules()
+        if next(module.parameters(recurse=False), None) is not None
+    ]
+    device, training = next(net.parameters()).device, net.training
+    try:
+        net.eval()(torch.zeros(1, card.net.in_channels, *card.patch, device=device))
+    finally:
+        for one in hooks:
+            one.remove()
+        net.train(training)
+    last = [*used][-max(1, math.ceil(LATE * len(used))) :]
+    names = {
+        f"{layer}.{name}" if layer else name
+        for layer in last
+        for name, _ in net.get_submodule(layer).named_parameters(recurse=False)
+    }
+    return frozenset(names | class_tensors(card.net))
+
+
+def _steps(
+    desk: _Desk, loss: Loss, tuning: Tuning
+) -> Iterator[tuple[int, float | None]]:
+    """(step, mean loss since the last check, None between checks); 0 is before any."""
+    yield 0, math.nan
+    losses: list[float] = []
+    checked, step = 0, 0
+    keys = range(1, 2), tuning.steps or ENDLESS
+    with closing(desk.maker.batches(*keys, workers=1)) as batches:
+        for step, batch in enumerate(batches, 1):
+            losses.append(_learn(desk, batch, loss, tuning, step))
+            along = desk.clock.along(step)
+            due = int(along * tuning.checks) > checked or along >= 1
+            yield step, float(np.mean(losses)) if due else None
+            if along >= 1:
+                return
+            if due:
+                checked, losses = int(along * tuning.checks), []
+
+
+def _learn(desk: _Desk, batch: Batch, loss: Loss, tuning: Tuning, step: int) -> float:
+    """One step; its loss."""
+    along = desk.clock.along(step - 1)
+    rate = tuning.learning_rate * min(1.0, step / WARMUP)
+    rate *= max(0.02, 0.5 * (1 + math.cos(math.pi * along)))
+    late, early = desk.optimizer.param_groups
+    late["lr"], early["lr"] = rate, rate if along >= tuning.light else 0.0
+    desk.net.train()
+    kind = tuning.device.partition(":")[0]
+    images = batch.images.to(tuning.device)
+    labels = batch.labels.to(tuning.device)
+    maps = {name: one.to(tuning.device) for name, one in batch.maps.items()}
+    desk.optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(kind, torch.bfloat16, enabled=computes_half(kind)):
+        said = desk.net(images)
+    found = judge(loss, said, labels, maps)
+    if found.requires_grad:
+        found.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(desk.net.parameters(), 1.0)
+    value = float(found.detach())
+    if not (math.isfinite(value) and bool(norm.isfinite())):
+        raise InputError(
+            f"the loss is not a number at step {step}; the best weights so far are "
+            "kept. Choose another loss or look at the image's grey values"
+        )
+    desk.optimizer.step()
+    average_into(desk.ema, desk.net, min(tuning.ema, (1 + step) / (10 + step)))
+    return value
+
+
+@torch.inference_mode()
+def held_dice(net: nn.Module, patches: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """Mean Dice of the structures that are known in the patches, all of them pooled.
+
+    Without any structure: the share of known voxels that are right.
+    """
+    device = next(net.parameters()).device
+    kind = device.type
+    guesses, truths = [], []
+    for image, labels in patches:
+        with torch.autocast(kind, torch.bfloat16, enabled=computes_half(kind)):
+            guess = net(image.to(device)).argmax(dim=1)[0].cpu()
+        known = labels != IGNORE
+        guesses.append(guess[known])
+        truths.append(labels[known])
+    guess, truth = torch.cat(guesses), torch.cat(truths)
+    values = sorted({*truth.tolist()} - {0})
+    if not values:
+        return float((guess == truth).float().mean()) if len(truth) else 0.0
+    dices = []
+    for value in values:
+        mine, theirs = guess == value, truth == value
+        both = int((mine & theirs).sum())
+        dices.append(2 * both / (int(mine.sum()) + int(theirs.sum())))
+    return float(np.mean(dices))

@@ -1,0 +1,322 @@
+"""A candidate is judged before it is used; the active model is never touched by hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from corrections import QUICK, disc, discs, installed
+from tiny_model import tiny_card
+
+from napari_segreview.core.protocols import TuneWish
+from napari_segreview.engine import LocalEngine, case_store
+from napari_segreview.engine.doubts import doubts
+from napari_segreview.engine.finetune import UNJUDGED, Lessons, compare_models, improve
+from napari_segreview.engine.lessons import as_cases, new_rows
+from napari_segreview.engine.models import BASE, VARIABLE, active_id, models, own_folder
+from napari_segreview.engine.versions import version_folder, versions
+from src_models.card import read_card
+from src_models.errors import InputError
+from src_models.progress import Curve, drain
+from src_models.training.gate import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKED = discs(20, 21, 22, 23)
+
+
+@pytest.fixture(autouse=True)
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return installed(tmp_path)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# ── the gate run ───────────────────────────────────────────────────────────────────
+
+
+def test_better_on_locked_cases_becomes_active_and_spoiled_does_not(model: str) -> None:
+    base = models()[model]
+    before = written(base)
+    good = Lessons(fresh=discs(1, 2, 3, 4), locked=LOCKED)
+    first = drain(improve(model, good, QUICK))
+    assert first.standing == "accepted", first.reasons
+    assert active_id(model) == first.version
+    assert written(base) == before
+    active = models()[model]
+    before = written(active)
+
+    bad = Lessons(fresh=discs(5, 6, 7, 8, spoil=True), locked=LOCKED)
+    second = drain(improve(model, bad, QUICK))
+    assert second.standing == "rejected"
+    assert any("got worse" in one for one in second.reasons)
+    assert active_id(model) == first.version
+    assert written(active) == before
+    kept = versions(model)
+    assert [one.id for one in kept] == [BASE, first.version, second.version]
+    record = kept[2].record
+    assert record is not None
+    assert record.parent == read_card(active).sha256
+    assert record.reasons == second.reasons
+    assert set(record.cases) == {one.group for one in bad.fresh}
+
+    folders = (
+        version_folder(model, first.version),
+        version_folder(model, second.version),
+    )
+    assert drain(compare_models(*folders, LOCKED, "cpu")).decision == "rejected"
+    assert drain(compare_models(base, folders[0], LOCKED, "cpu")).decision == "accepted"
+
+
+def test_with_few_locked_cases_it_is_provisional_and_judged_by_folds(
+    model: str, tmp_path: Path
+) -> None:
+    lessons = Lessons(fresh=discs(1, 2), locked=LOCKED[:1])
+    tuning = replace(QUICK, steps=18)
+    found = drain(improve(model, lessons, tuning, out=tmp_path / "out"))
+    assert found.standing == "provisional"
+    assert "1 locked case(s)" in found.reasons[0]
+    assert "3 separate parts" in found.reasons[1]
+    assert active_id(model) == BASE
+    assert "(provisional)" in read_card(tmp_path / "out").title
+    with pytest.raises(InputError, match="provisional"):
+        LocalEngine().activate(model, found.version)
+    wish = LocalEngine().version_wish(model, found.version, "cpu")
+    answer = drain(LocalEngine().segment(disc(9).scan, wish))
+    assert "(provisional)" in answer.said
+
+
+@pytest.mark.parametrize("same", ["scan", "patient"])
+def test_a_locked_case_is_never_learnt_from(model: str, same: str) -> None:
+    locked = disc(20, patient="p")
+    taught = locked if same == "scan" else disc(1, patient="p")
+    with pytest.raises(InputError, match="locked cases"):
+        drain(improve(model, Lessons(fresh=(taught,), locked=(locked,)), QUICK))
+    assert len(versions(model)) == 1
+
+
+def test_stopped_the_best_so_far_is_kept_and_nothing_else_changes(model: str) -> None:
+    before = written(models()[model])
+    steps = improve(
+        model,
+        Lessons(fresh=discs(1, 2, 3, 4), locked=LOCKED),
+        replace(QUICK, steps=400, checks=20),
+    )
+    for event in steps:
+        if isinstance(event, Curve) and event.best > event.points[0].dice + 0.1:
+            break
+    steps.close()
+    (_, kept) = versions(model)
+    assert kept.record is not None
+    assert (kept.record.standing, kept.record.reasons) == ("provisional", (UNJUDGED,))
+    assert active_id(model) == BASE
+    assert written(models()[model]) == before
+
+
+def test_a_model_learns_a_structure_it_did_not_know(model: str) -> None:
+    fresh = tuple(disc(seed, value=2) for seed in (1, 2, 3))
+    lessons = Lessons(fresh=fresh)
+    found = drain(improve(model, lessons, replace(QUICK, steps=6)))
+    card = read_card(version_folder(model, found.version))
+    assert card.net.classes == 3
+    assert [row.name for row in card.labels] == ["blob", "second"]
+
+
+def test_values_without_a_row_before_them_are_refused() -> None:
+    card = tiny_card(2)
+    with pytest.raises(InputError, match=r"values \[7\].*from 2 on"):
+        new_rows([disc(1, value=7)], card)
+    assert new_rows([disc(1)], card) == ()
+
+
+KILLED = """
+import sys
+sys.path[:0] = {paths!r}
+from corrections import QUICK, discs
+from dataclasses import replace
+from napari_segreview.engine.finetune import Lessons, improve
+for event in improve({model!r}, Lessons(fresh=discs(1, 2)), replace(QUICK, steps=4000)):
+    sys.stdout.write("x")
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize("after", [1, 4, 11])
+def test_killed_in_the_middle_the_active_model_is_whole(model: str, after: int) -> None:
+    before = written(models()[model])
+    paths = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "engine")]
+    code = KILLED.format(paths=paths, model=model)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ}
+    )
+    assert child.stdout is not None
+    assert len(child.stdout.read(after)) == after
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert written(models()[model]) == before
+    assert active_id(model) == BASE
+    assert [one.id for one in versions(model)] == [BASE]
+
+
+# ── cases ──────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_not_checked_does_not_reach_training() -> None:
+    one = disc(1)
+    checked = one.checked.copy()
+    checked[12:] = False
+    other = one.labels.data.copy()
+    other[12:] = 1 - other[12:]  # drawn otherwise where nobody has looked
+    first = replace(one, checked=checked)
+    second = replace(first, labels=replace(one.labels, data=other))
+    (a,), (b,) = (as_cases(case, tiny_card(2)) for case in (first, second))
+    assert np.array_equal(a.labels, b.labels)
+    assert (a.labels[12:] == -1).all()
+    assert (a.labels[:12] >= 0).all()
+
+
+def test_of_a_volume_a_flat_model_gets_the_checked_slices() -> None:
+    flat = disc(1)
+    grid = flat.scan.grid.from_spacing((3, 24, 24), (1.0, 1.0, 1.0))
+    data = np.stack([flat.labels.data] * 3)
+    checked = np.zeros(data.shape, bool)
+    checked[1] = True
+    one = replace(
+        flat,
+        scan=replace(flat.scan, data=data.astype("f4"), grid=grid),
+        labels=replace(flat.labels, data=data, grid=grid),
+        checked=checked,
+    )
+    (case,) = as_cases(one, tiny_card(2))
+    assert case.name.endswith("/1")
+    assert case.image.shape == (1, 24, 24)
+    assert np.array_equal(case.labels, flat.labels.data)
+
+
+def test_a_kept_case_comes_back_and_names_nobody(own: Path) -> None:
+    one = disc(1, patient="Doe^Jane 1970")
+    assert case_store.keep(one) == "train"  # the first one is learnt from
+    back = case_store.load(one.id)
+    for name in ("data", "grid", "has_time", "has_channels", "modality"):
+        mine, theirs = getattr(one.scan, name), getattr(back.scan, name)
+        if name == "grid":
+            assert not mine.difference(theirs)
+        else:
+            assert np.array_equal(mine, theirs)
+    assert np.array_equal(back.labels.data, one.labels.data)
+    assert np.array_equal(back.checked, one.checked)
+    assert dict(back.labels.table) == dict(one.labels.table)
+    assert (back.id, back.group) == (one.id, one.group)
+    for path in own.rglob("*"):
+        assert "Doe" not in path.name
+        assert path.is_dir() or b"Doe" not in path.read_bytes()
+
+
+def test_a_case_kept_again_takes_its_own_place() -> None:
+    one = disc(1)
+    case_store.keep(one)
+    checked = np.zeros_like(one.checked)
+    checked[3] = True
+    case_store.keep(replace(one, checked=checked))
+    assert case_store.kept("train") == (one.id,)
+    assert np.array_equal(case_store.load(one.id).checked, checked)
+    files = [path.name for path in (case_store.folder() / one.id).iterdir()]
+    assert len(files) == 2
+
+
+def test_sides_are_decided_once_and_by_patient() -> None:
+    sides = {
+        seed: case_store.keep(disc(seed, patient=f"p{seed}")) for seed in range(30)
+    }
+    assert 4 <= list(sides.values()).count("locked") <= 16
+    for seed, side in sides.items():
+        assert case_store.keep(disc(seed, patient=f"p{seed}")) == side
+        assert case_store.keep(disc(seed + 100, patient=f"p{seed}")) == side
+
+
+def test_a_damaged_case_says_so() -> None:
+    one = disc(1)
+    case_store.keep(one)
+    (voxels,) = (case_store.folder() / one.id).glob("*.safetensors")
+    voxels.write_bytes(voxels.read_bytes()[:100])
+    with pytest.raises(InputError, match="damaged"):
+        case_store.load(one.id)
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Runs of the window end after a few steps."""
+    from napari_segreview.engine import finetune
+
+    monkeypatch.setattr(finetune, "Tuning", lambda **_: replace(QUICK, steps=4))
+    return None
+
+
+def test_the_window_keeps_what_it_learns_from(model: str, brief: None) -> None:
+    engine, wish = LocalEngine(), TuneWish(model=model, device="cpu")
+    one, other = disc(1), disc(2)
+    for case in (one, other):
+        found = drain(engine.improve(case.scan, case.labels, case.checked, wish))
+        assert found.standing == "provisional"
+    kept = {*case_store.kept("train"), *case_store.kept("locked")}
+    assert kept == {one.id, other.id}
+    rows = engine.versions(model)
+    assert [row.standing for row in rows] == ["accepted", "provisional", "provisional"]
+    assert engine.versions("nothing") == ()
+
+
+def test_a_locked_scan_judges_and_others_teach(
+    model: str, brief: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, wish = LocalEngine(), TuneWish(model=model, device="cpu")
+    monkeypatch.setattr(case_store, "decide_side", lambda _: "locked")
+    one, other = disc(1), disc(2)
+    with pytest.raises(InputError, match="check slices of another scan too"):
+        drain(engine.improve(one.scan, one.labels, one.checked, wish))
+    monkeypatch.setattr(case_store, "decide_side", lambda _: "train")
+    case_store.keep(other)
+    monkeypatch.setattr(case_store, "decide_side", lambda _: "locked")
+    found = drain(engine.improve(one.scan, one.labels, one.checked, wish))
+    assert "was not learnt from" in found.reasons[-1]
+    record = versions(model)[1].record
+    assert record is not None
+    assert record.cases == (other.group,)
+
+
+def test_nothing_checked_is_said_and_nothing_kept(model: str) -> None:
+    one, wish = disc(1), TuneWish(model=model, device="cpu")
+    steps = LocalEngine().improve(
+        one.scan, one.labels, np.zeros_like(one.checked), wish
+    )
+    with pytest.raises(InputError, match="nothing was checked"):
+        drain(steps)
+    assert not (own_folder() / "cases").exists()
+
+
+def test_doubts_have_a_number_a_plane(model: str) -> None:
+    scan = disc(1).scan
+    wish = LocalEngine().version_wish(model, BASE, "cpu")
+    found = drain(doubts(scan, wish))
+    assert len(found) == scan.grid.shape[0]
+    assert all(0 <= one <= 24 * np.log(2) + 1e-6 for one in found)
+
+
+def test_the_rules_are_the_gates() -> None:
+    assert Rules().cases == len(LOCKED)
