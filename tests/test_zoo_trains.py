@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.gui]
+# The FCNs see 36 voxels of margin on each side: minutes in 3D.
+pytestmark = [pytest.mark.slow, pytest.mark.gui, pytest.mark.timeout(1800)]
 ROWS = [(name, ndim) for name, card in CARDS.items() for ndim in card.dims]
 EPOCHS, STEPS = 3, 20
 COMMON = {
