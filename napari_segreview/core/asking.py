@@ -59,6 +59,12 @@ def answering(engine: Engine, question: Question) -> Generator[Progress, None, M
     return engine.answer(question)
 
 
+def warming(engine: Engine) -> Generator[Progress, None, None]:
+    """Getting ready as a job of one step."""
+    yield Progress(0, 1, "getting ready")
+    engine.warm()
+
+
 def plane_mask(scan: Scan, steps: Sequence[Step], plane: Plane) -> Mask:
     """The mask that the steps make in a plane, (y, x)."""
     mask = drawn(steps, plane.box(scan))

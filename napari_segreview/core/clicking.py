@@ -14,6 +14,7 @@ from napari_segreview.core.asking import (
     question_for,
     stacked,
     unanswered,
+    warming,
 )
 from napari_segreview.core.clicks import (
     NO_CLICKS,
@@ -94,6 +95,7 @@ class Clicking:
         self._scan: Scan | None = None  # that the steps belong to
         self._key = ""  # of its layer
         self._tickets = 0
+        self._warm = False
 
     @property
     def clicks(self) -> Clicks:
@@ -108,6 +110,9 @@ class Clicking:
 
     def choose_tool(self, tool: Tool) -> None:
         """Take a tool: from now on the mouse on the image marks."""
+        if not self._warm:  # a fault will be told with the first answer
+            self._warm = True
+            self._submit(Job(warming(self._engine)))
         self._become(tool=tool, on=True, table=self._table())
 
     def leave(self) -> None:

@@ -155,6 +155,10 @@ class Engine(Protocol):
         self, scan: Scan, wish: Wish
     ) -> Generator[Progress, None, Segmentation]: ...
 
+    def warm(self) -> None:
+        """Get ready for questions, so that the first one need not wait."""
+        ...
+
     def answer(self, question: Question) -> Mask:
         """The structure in the question's plane, (y, x); raises InputError."""
         ...

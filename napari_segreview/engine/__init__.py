@@ -63,6 +63,9 @@ class LocalEngine:
     ) -> Generator[Progress, None, Segmentation]:
         return segment(scan, wish)
 
+    def warm(self) -> None:
+        self._clicks.warm()
+
     def answer(self, question: Question) -> Mask:
         return self._clicks.answer(question)
 

@@ -126,6 +126,11 @@ class ClickEngine:
         self._ready: OrderedDict[tuple[int, Plane], _Ready] = OrderedDict()
         self._lock = threading.Lock()  # clicks and the way through slices may meet
 
+    def warm(self) -> None:
+        """Make the predictor, if it is not made yet; raises InputError if it cannot."""
+        with self._lock:
+            self._predictor()
+
     def answer(self, question: Question) -> Mask:
         """The structure in the question's plane, (y, x).
 
@@ -149,6 +154,11 @@ class ClickEngine:
         mask = stretch.back(ready.predictor.answer(shown, seen))
         return _held(mask, question)
 
+    def _predictor(self) -> Predictor:
+        if self._first is None:
+            self._first = self._make()
+        return self._first
+
     def _prepared(self, scan: Scan, plane: Plane) -> _Ready:
         key = (id(scan.data), plane)
         ready = self._ready.pop(key, None)
@@ -157,9 +167,7 @@ class ClickEngine:
             rows, columns = plane.axes(scan.grid.ndim)
             spacing = scan.grid.spacing[rows], scan.grid.spacing[columns]
             stretch = Stretch.of((image.shape[0], image.shape[1]), spacing)
-            if self._first is None:
-                self._first = self._make()
-            predictor = copy.copy(self._first)  # the weights are shared
+            predictor = copy.copy(self._predictor())  # the weights are shared
             predictor.set_image(stretch.picture(image))
             ready = _Ready(scan.data, plane, stretch, predictor)
         self._ready[key] = ready

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from napari_segreview.core.scan import Scan
 
 OUTLINE, MARKS = "Click: outline", "Click: marks"
-POSITIVE, NEGATIVE = "#2fd05b", "#ff4d4d"
-WIDTH = 1  # voxels of the outline
-DOT, LINE = 11, 4  # pixels of the screen
+POSITIVE, NEGATIVE = "#2fd05b", "#ff3df0"
+WIDTH, DOT, LINE = 2, 11, 4  # pixels of the screen: outline, point, drawn line
 
 
 class Preview:
@@ -68,7 +67,8 @@ class Preview:
         scale = float(np.min(np.abs(image.scale[-2:]))) / self._zoom(image)
         layer.data = np.concatenate(places)
         if len(layer.data):
-            layer.symbol, layer.face_color = symbols, colours
+            layer.symbol = symbols
+            layer.face_color = layer.border_color = colours
             layer.size = np.array(sizes) * scale
 
     def _zoom(self, image: Layer) -> float:
@@ -84,6 +84,7 @@ class Preview:
             layer.data[box] = drawn(clicks.done, box)
             layer.refresh()
         self._steps = clicks.done
+        layer.contour = max(1, round(WIDTH / self._zoom(image)))
         colour = (*clicks.table.color(clicks.label), 1.0)
         layer.colormap = DirectLabelColormap(color_dict={None: colour, 0: (0, 0, 0, 0)})
 
@@ -97,7 +98,7 @@ class Preview:
         ):
             self._remove()
             layer = Labels(np.zeros(shape, np.uint8), **_facts(OUTLINE, image))
-            layer.contour, layer.opacity = WIDTH, 1.0
+            layer.opacity = 1.0
             self._add(layer)
             layer.editable = False
             self._outline = layer

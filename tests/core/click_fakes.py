@@ -40,6 +40,12 @@ class ClickEngine(FakeEngine):
 
     questions: list[Question] = field(default_factory=list)
     wrong: Exception | None = None
+    warmed: int = 0
+
+    def warm(self) -> None:
+        self.warmed += 1
+        if self.wrong is not None:
+            raise self.wrong
 
     def answer(self, question: Question) -> Any:
         self.questions.append(question)

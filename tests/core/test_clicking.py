@@ -186,6 +186,17 @@ def test_a_click_outside_is_said(at: tuple[int, int, int]) -> None:
     assert desk.clicks.done == ()
 
 
+def test_taking_a_tool_gets_the_engine_ready_once() -> None:
+    desk = Desk()
+    desk.engine.wrong = InputError("no server")
+    desk.clicking.choose_tool("box")
+    desk.clicking.leave()
+    desk.clicking.choose_tool("point")
+    assert desk.engine.warmed == 1
+    assert desk.clicks.tool == "point"
+    assert desk.session.state.fault == ""  # told when something is asked
+
+
 def test_without_a_scan() -> None:
     desk = Desk()
     desk.shelf.close(desk.image)

@@ -189,6 +189,21 @@ def test_supports_of_small_masks() -> None:
     assert not len(outer)
 
 
+def test_it_is_made_once_however_it_begins() -> None:
+    made: list[Threshold] = []
+
+    def make() -> Threshold:
+        made.append(Threshold())
+        return made[-1]
+
+    scan, engine = ball((1.0, 1.0, 1.0)), ClickEngine(make)
+    assert not made
+    engine.warm()
+    engine.answer(ask(scan, middle(scan, 0)))
+    engine.warm()
+    assert len(made) == 1
+
+
 def test_two_threads_may_ask() -> None:
     scan, engine = ball((1.0, 1.0, 1.0)), ClickEngine(WalkPredictor)
     found: list[Any] = []
