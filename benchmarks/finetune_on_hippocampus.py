@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument(
         "--replay", type=int, default=0, help="Earlier cases, of the original contrast."
     )
+    parser.add_argument("--share", type=float, default=0.25, help="Of the replay.")
     parser.add_argument("--corrupt", action="store_true", help="Spoil the corrections.")
     wish = parser.parse_args()
     net, card = load_model(bundled()[NAME])
@@ -86,7 +87,7 @@ def main() -> None:
             taught = [swapped(case) for case in taught]
         tuned, began = deepcopy(net), time.monotonic()
         cpu = time.process_time()
-        tuning = Tuning(budget_seconds=wish.seconds)
+        tuning = Tuning(budget_seconds=wish.seconds, replay=wish.share)
         last: dict[str, Any] = {}
         earlier = cases[MEASURED:-CORRECTED][: wish.replay]
         steps = finetune(card, tuned, taught, tuning, replay=earlier)
