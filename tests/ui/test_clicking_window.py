@@ -204,7 +204,11 @@ def test_a_click_is_where_the_mouse_is(
     for order in orders:
         desk.viewer.dims.order = tuple(order)
         desk.viewer.reset_view()
-        desk.viewer.dims.point = desk.image.data_to_world(middle)
+        there = desk.image.data_to_world(middle)
+        desk.viewer.dims.point = there
+        camera = desk.viewer.scene.camera  # a voxel must be many pixels wide
+        camera.center = (0, *(there[axis] for axis in desk.viewer.dims.displayed))
+        camera.zoom *= 4
         QApplication.processEvents()
         desk.click(*middle)
         answered(qtbot, desk)

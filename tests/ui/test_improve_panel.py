@@ -71,8 +71,11 @@ def test_mark_improve_verdict(
     assert "provisional" in panel.verdict.text()
     assert panel.curve.isVisibleTo(panel)
     panel.curve.grab()  # draws without a fault
-    buttons = [one.text() for one in panel.rows.findChildren(QPushButton)]
-    assert buttons == ["Try here"]
+
+    def buttons() -> list[str]:
+        return [one.text() for one in panel.rows.findChildren(QPushButton)]
+
+    qtbot.waitUntil(lambda: buttons() == ["Try here"])  # rows of before go later
 
     press(qtbot, panel.next)
     qtbot.waitUntil(lambda: session.state.running is None, timeout=60_000)
