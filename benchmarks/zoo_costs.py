@@ -13,12 +13,14 @@ import argparse
 import json
 import statistics
 import time
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from src_models.catalog import CARDS, create_model
 from src_models.nets.reversible_unet import RevSequence
+from src_models.training.memory import stored_sizes
 
 SIDES = {2: 256, 3: 64}
 MIB = 2**20
@@ -34,22 +36,6 @@ def seconds(net: nn.Module, x: Tensor, repeats: int = 5) -> float:
             net(x)
             took.append(time.perf_counter() - began)
     return statistics.median(took)
-
-
-def stored(net: nn.Module, x: Tensor) -> int:
-    """Bytes of the distinct tensors that a forward pass keeps for the backward pass."""
-    weights = {weight.untyped_storage()._cdata for weight in net.parameters()}
-    kept: dict[int, torch.UntypedStorage] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in weights:
-            kept[storage._cdata] = storage
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        net(x)
-    return sum(storage.nbytes() for storage in kept.values())
 
 
 def compact(only: str) -> None:
@@ -74,7 +60,8 @@ def reversible(side: int = 96) -> None:
                 net = create_model(
                     "reversible-unet", ndim=3, in_channels=4, classes=3, preset=preset
                 )
-                kept[kind] = stored(net, torch.empty(1, 4, side, side, side)) / MIB
+                x = torch.empty(1, 4, side, side, side)
+                kept[kind] = sum(stored_sizes(net, partial(net, x))) / MIB
         RevSequence.forward = inverting  # type: ignore[method-assign]
         line = {"depth": depth, **{f"{k}_mib": round(v, 1) for k, v in kept.items()}}
         line["ratio"] = round(kept["reversible"] / kept["plain"], 3)

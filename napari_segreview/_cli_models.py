@@ -22,10 +22,9 @@ from napari_segreview.engine.models import models
 from src_models.card import TrainedCard, read_card
 from src_models.catalog import CARDS, find_card
 from src_models.catalog.voc2012 import VOC2012
+from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
     from napari_segreview.core.table import Table as Content
@@ -43,9 +42,14 @@ def show(out: Console, words: str, *, with_results: bool) -> None:
     cards = [card for card in CARDS.values() if matches(card, words)]
     if words in CARDS:
         cards = [CARDS[words]]
-    trained = [card for card in _trained() if _has(card, words) and not with_results]
+    cards_read, faults = _trained()
+    trained = [card for card in cards_read if _has(card, words) and not with_results]
+    if not trained and not cards:
+        find_card(words)  # says what is near
     if trained:
         out.print(_trained_table(trained))
+    for fault in faults:
+        out.print(f"not usable: {fault}", soft_wrap=True, markup=False, highlight=False)
     if with_results:
         for card in cards:
             if lines := results(card):
@@ -60,15 +64,13 @@ def show(out: Console, words: str, *, with_results: bool) -> None:
             out.print(line, soft_wrap=True, markup=False, highlight=False)
     elif cards:
         out.print(_as_rich(zoo_table(words), "Systems", leave_out=("Kind",)))
-    if not trained and not cards:
-        find_card(words)  # says what is near
 
 
 def as_json(words: str) -> str:
     """All that is known, for programs."""
     facts = {
         "models": [
-            card.model_dump(mode="json") for card in _trained() if _has(card, words)
+            card.model_dump(mode="json") for card in _trained()[0] if _has(card, words)
         ],
         "architectures": [
             _facts(card) for card in CARDS.values() if matches(card, words)
@@ -78,8 +80,15 @@ def as_json(words: str) -> str:
     return json.dumps(facts, ensure_ascii=False, indent=2)
 
 
-def _trained() -> Iterator[TrainedCard]:
-    return (read_card(folder) for folder in models().values())
+def _trained() -> tuple[list[TrainedCard], list[str]]:
+    """Cards of all trained models, and what is wrong with those that cannot be read."""
+    cards, faults = [], []
+    for folder in models().values():
+        try:
+            cards.append(read_card(folder))
+        except InputError as error:
+            faults.append(str(error))
+    return cards, faults
 
 
 def _has(card: TrainedCard, words: str) -> bool:

@@ -140,6 +140,21 @@ def test_words_that_nothing_has(segreview: Segreview) -> None:
     said = segreview("models", "vnett")
     assert (said.status, said.out) == (1, "")
     assert said.err == "segreview: no model 'vnett'; did you mean 'vnet'?\n"
+    assert segreview("models", "--results", "vnett").out == ""
+
+
+def test_a_damaged_model_of_ones_own_hides_no_other(
+    segreview: Segreview, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEGREVIEW_MODELS", str(tmp_path / "own"))
+    (tmp_path / "own" / "mine").mkdir(parents=True)
+    (tmp_path / "own" / "mine" / cards.CARD_FILE).write_text("{}")
+    said = segreview("models")
+    assert said.status == 0
+    assert f"not usable: {tmp_path}" in said.out
+    for name in cards.bundled():
+        assert name in said.out
+    assert segreview("models", "--json").status == 0
 
 
 def test_a_model_of_ones_own(

@@ -13,7 +13,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from src_models.blocks import CONV, check_input, crop_to, to_multiple
 from src_models.errors import InputError
@@ -124,22 +123,12 @@ def region_attention(
     -------
     Tensor
         (B, *S), integers: the likeliest class where M > γ, else `IGNORE`; all
-        `IGNORE` if nothing is believed.
+        `IGNORE` if nothing is believed. The cross entropy of `src_models.losses` learns
+        from them; the paper sums it, a mean does not grow with the patch.
     """
     labels_BS = logits_BKS.argmax(1)
     believed_BS = confidence_B1S[:, 0].float().sigmoid() > gamma
     return torch.where(believed_BS, labels_BS, IGNORE)
-
-
-def semi_supervised_loss(logits_BKS: Tensor, pseudo_BS: Tensor) -> Tensor:
-    """Mean of −log p(pseudo-label) over the voxels that have one; 0 if none has.
-
-    The paper sums, the released code takes the mean, which does not grow with the patch.
-    """
-    total = F.cross_entropy(
-        logits_BKS.float(), pseudo_BS, ignore_index=IGNORE, reduction="sum"
-    )
-    return total / (pseudo_BS != IGNORE).sum().clamp(min=1)
 
 
 def sample_attention(dice_B: Tensor, beta: float = 1.0) -> Tensor:

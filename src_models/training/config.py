@@ -11,6 +11,7 @@ from src_models.card import Intensity, LabelRow, NetSpec, Record, parse
 from src_models.data.options import Augment
 from src_models.errors import InputError
 from src_models.losses import loss_by_name
+from src_models.training.memory import empty_net
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,8 +135,8 @@ def read_recipe(path: Path) -> Recipe:
     Raises
     ------
     InputError
-        If the file is not TOML, a key is unknown (it says which was meant), the loss
-        cannot be read, or values do not fit each other.
+        If the file is not TOML, a key is unknown (it says which was meant), there is no
+        such net or loss, or values do not fit each other.
     """
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -144,13 +145,18 @@ def read_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file ({error})") from None
     recipe = parse(Recipe, values, str(path))
+    classes = recipe.net.classes
     for holds, wanted in _rules(recipe):
         if not holds:
             raise InputError(f"{path}: {wanted}")
-    try:
-        loss_by_name(recipe.train.loss).check(recipe.net.classes)
-    except InputError as error:
-        raise InputError(f"{path}: train.loss: {error}") from None
+    for key, check in (
+        ("net", lambda: empty_net(recipe.net)),
+        ("train.loss", lambda: loss_by_name(recipe.train.loss).check(classes)),
+    ):
+        try:
+            check()
+        except InputError as error:
+            raise InputError(f"{path}: {key}: {error}") from None
     return recipe
 
 

@@ -15,7 +15,7 @@ from src_models.catalog import create_net
 from src_models.outputs import Outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
@@ -35,14 +35,8 @@ def empty_net(spec: NetSpec) -> nn.Module:
         return create_net(spec).train()
 
 
-def stored_bytes(net: nn.Module, image: Tensor) -> tuple[int, int]:
-    """Bytes kept for the way back of net and cross entropy, and the largest one of them.
-
-    Parameters
-    ----------
-    image : (B, C, *S)
-        On the net's device; "meta" does for the count.
-    """
+def stored_sizes(net: nn.Module, run: Callable[[], object]) -> list[int]:
+    """Bytes of each storage that `run` keeps for the way back, weights left out."""
     known = {one.untyped_storage()._cdata for one in net.parameters()}
     kept: dict[int, torch.UntypedStorage] = {}
 
@@ -53,14 +47,28 @@ def stored_bytes(net: nn.Module, image: Tensor) -> tuple[int, int]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        run()
+    return [storage.nbytes() for storage in kept.values()]
+
+
+def stored_bytes(net: nn.Module, image: Tensor) -> tuple[int, int]:
+    """Bytes kept for the way back of net and cross entropy, and the largest one of them.
+
+    Parameters
+    ----------
+    image : (B, C, *S)
+        On the net's device; "meta" does for the count.
+    """
+
+    def run() -> None:
         said = net(image)
         outputs = said if isinstance(said, Outputs) else Outputs(said)
-        parts = [outputs.logits, *(one.logits for one in outputs.auxiliary)]
-        for logits in parts:
+        for logits in (outputs.logits, *(one.logits for one in outputs.auxiliary)):
             shape = (len(logits), *logits.shape[2:])
             labels = torch.zeros(shape, dtype=torch.long, device=logits.device)
             F.cross_entropy(logits, labels)
-    sizes = [storage.nbytes() for storage in kept.values()]
+
+    sizes = stored_sizes(net, run)
     return sum(sizes), max(sizes, default=0)
 
 

@@ -47,6 +47,12 @@ def test_rows_that_have_all_the_words(words: str, there: str, not_there: str) ->
     assert not_there not in keys
 
 
+def test_the_figure_of_a_system_is_not_that_of_one_built_on_it() -> None:
+    """76.3 on VOC 2012 took a learnt domain transform as well."""
+    row = zoo_table("attention-to-scale").rows[0]
+    assert "75.7 (COCO)" in [cell.text for cell in row]
+
+
 def test_nothing_found_is_an_empty_table() -> None:
     assert zoo_table("no such words").rows == ()
     assert matches(CARDS["unet"], "")
@@ -74,8 +80,4 @@ def test_the_voc_summary_names_the_extra_data_of_every_row() -> None:
     at = table.headers.index("Extra data")
     assert all(row[at].text for row in table.rows)
     assert all(0 < row.miou < 100 for row in VOC2012)
-    assert {row.system for row in VOC2012} - {"", *CARDS} <= {
-        "attention-to-scale",
-        "danet",
-        "pan",
-    }
+    assert {row.system for row in VOC2012} <= {"", *CARDS}

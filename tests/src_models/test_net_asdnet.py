@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from src_models.catalog import create_model
 from src_models.errors import InputError
 from src_models.losses import IGNORE
+from src_models.losses.pixel import cross_entropy
 from src_models.nets.asdnet import ASDNet
 from src_models.nets.atrous import Layers
 from src_models.nets.confidence import (
@@ -21,7 +22,6 @@ from src_models.nets.confidence import (
     adaptive_threshold,
     region_attention,
     sample_attention,
-    semi_supervised_loss,
 )
 from src_models.outputs import Outputs, judge
 
@@ -218,14 +218,14 @@ class TestAttention:
 
     def test_the_loss_by_hand(self) -> None:
         logits = torch.tensor([[[0.0, 5.0], [0.0, 1.0]]])  # ln 2 at the first voxel
-        loss = semi_supervised_loss(logits, torch.tensor([[1, IGNORE]]))
+        loss = cross_entropy(logits, torch.tensor([[1, IGNORE]]))
         torch.testing.assert_close(loss, torch.tensor(2.0).log())
 
     def test_nothing_believed_costs_nothing(self) -> None:
         logits = noise(1, 2, 3, 3).requires_grad_()
         labels = region_attention(logits, torch.zeros(1, 1, 3, 3), 1.0)
         assert (labels == IGNORE).all()
-        loss = semi_supervised_loss(logits, labels)
+        loss = cross_entropy(logits, labels)
         loss.backward()
         assert loss == 0
         assert logits.grad is not None
@@ -237,7 +237,7 @@ class TestAttention:
         confidence = net(logits.softmax(1))
         labels = region_attention(logits, confidence, 0.0)
         assert not labels.requires_grad
-        semi_supervised_loss(logits, labels).backward()
+        cross_entropy(logits, labels).backward()
         assert all(weights.grad is None for weights in net.parameters())
         assert logits.grad is not None
         # (p − pseudo-label) / voxels: of cross entropy with constant labels.

@@ -114,6 +114,16 @@ class TestRecipe:
                 "too few cases for training",
             ),
             ("[net]", "[net", "not a TOML file"),
+            (
+                'system = "unet"',
+                'system = "unett"',
+                "net: no model 'unett'; did you mean",
+            ),
+            (
+                'system = "unet"',
+                'system = "unet"\noptions = { width = 3 }',
+                "net: U-Net has no option 'width'; there are widths",
+            ),
             ("epochs = 1", "epochs = 1\npatient = 3", "did you mean 'patience'?"),
             (
                 "epochs = 1",
