@@ -12,6 +12,7 @@ from src_models.data.options import Augment
 from src_models.errors import InputError
 from src_models.losses import loss_by_name
 from src_models.training.memory import empty_net
+from src_models.training.methods import options_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,8 +112,18 @@ class Schedule(Record):
     seed: int = Field(default=0, ge=0)
 
 
+class MethodSpec(Record):
+    """Which way of training, of `src_models.catalog.methods`, and its own options."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class Recipe(Record):
-    """A validated recipe. `labels` lists the structures; background is not listed."""
+    """A validated recipe. `labels` lists the structures; background is not listed.
+
+    Without a `method` the net learns from whole masks by the loss alone.
+    """
 
     name: str
     about: About
@@ -127,6 +138,7 @@ class Recipe(Record):
     patches: Patches
     augment: Augment = Augment()
     train: Schedule
+    method: MethodSpec | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -145,13 +157,14 @@ def read_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file ({error})") from None
     recipe = parse(Recipe, values, str(path))
-    classes = recipe.net.classes
+    classes, method = recipe.net.classes, recipe.method
     for holds, wanted in _rules(recipe):
         if not holds:
             raise InputError(f"{path}: {wanted}")
     for key, check in (
         ("net", lambda: empty_net(recipe.net)),
         ("train.loss", lambda: loss_by_name(recipe.train.loss).check(classes)),
+        ("method", lambda: method and options_of(method)),
     ):
         try:
             check()

@@ -23,7 +23,7 @@ from src_models.training.evaluate import (
     write_cases,
     write_summary,
 )
-from src_models.training.fit import fit
+from src_models.training.methods import fit_of
 from src_models.weights import save_model
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def train(
         in_channels=spec.in_channels,
         classes=spec.classes,
     )
-    net = yield from fit(
+    net = yield from fit_of(recipe)(
         recipe, sides, run, accelerator=accelerator, devices=devices, nodes=nodes
     )
     if devices * nodes > 1 and distributed.get_rank():

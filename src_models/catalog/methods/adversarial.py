@@ -1,0 +1,10 @@
+"""Methods with a second net that judges the first one's answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from src_models.catalog.methods.card import MethodCard
+
+CARDS: tuple[MethodCard, ...] = ()
