@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from src_models.data.click_samples import Sampler, Shares
 from src_models.data.click_simulation import next_click, next_stroke, opening, spoiled
+from src_models.data.loader import ahead
 from src_models.errors import InputError
 from src_models.interactive.net import ClickNet
 from src_models.interactive.prompt_maps import CHANNELS, image_channels, stack
@@ -27,7 +28,7 @@ from src_models.training.parts import average_into
 from src_models.training.schedule import warm_cosine
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from src_models.data.click_cache import Planes
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from src_models.interactive.prompt_maps import Prompt
     from src_models.training.click_config import ClickRecipe
 
-ROUNDS = {1: 0.2, 2: 0.25, 3: 0.2, 4: 0.15, 6: 0.12, 8: 0.08}  # of clicks, how often
-EARLY = 2000  # steps with two rounds at most
+ROUNDS = {1: 0.3, 2: 0.3, 3: 0.2, 4: 0.1, 6: 0.06, 8: 0.04}  # of clicks, how often
+EARLY = 800  # steps with two rounds at most
 SPOILED = 0.2  # share of samples that start with a mask to mend
 CHECKED = 42  # samples of a check
 CAP = 20  # clicks
@@ -123,14 +124,14 @@ def fit(
             "no labelled slice to learn from; check the sets and the split"
         )
     shares = Shares(recipe.samples.shapes, recipe.samples.regions)
-    sampler = Sampler(train, recipe.samples.size, shares)
-    held = Sampler(validation, recipe.samples.size, shares)
+    held = Sampler(validation, recipe.samples.final_size, shares)
     checks = held.still(CHECKED, plan.seed) if held.sets else []
     net, ema, optimizer, facts = begin(recipe, run, device)
     saved = checked = began = time.monotonic()
     before = float(facts["hours"])
-    for number in range(facts["epoch"] + 1, plan.steps + 1):
-        yield _step(recipe, number, sampler, net, ema, optimizer)
+    numbers = range(facts["epoch"] + 1, plan.steps + 1)
+    for number, samples in zip(numbers, _drawn(recipe, train, numbers), strict=True):
+        yield _step(recipe, number, samples, net, ema, optimizer)
         facts["epoch"] = number
         now = time.monotonic()
         facts["hours"] = before + (now - began) / 3600
@@ -176,10 +177,27 @@ def begin(
     return net, ema, optimizer, facts
 
 
+def _drawn(
+    recipe: ClickRecipe, train: Sequence[Planes], numbers: range
+) -> Iterator[list[Sample]]:
+    """The samples of each step, drawn on a thread beside the net."""
+    spec, plan = recipe.samples, recipe.train
+    shares = Shares(spec.shapes, spec.regions)
+    early, late = (Sampler(train, n, shares) for n in (spec.size, spec.final_size))
+    turn = plan.steps * (1 - spec.final_share)
+
+    def draw(number: int) -> list[Sample]:
+        random = np.random.default_rng([plan.seed, number, 1])
+        sampler = early if number <= turn else late
+        return [sampler.draw(random) for _ in range(plan.batch)]
+
+    return ahead(draw, numbers, workers=1)
+
+
 def _step(
     recipe: ClickRecipe,
     number: int,
-    sampler: Sampler,
+    samples: Sequence[Sample],
     net: ClickNet,
     ema: ClickNet,
     optimizer: torch.optim.Optimizer,
@@ -190,7 +208,7 @@ def _step(
     factor = warm_cosine(number - 1, total=plan.steps, warmup=plan.warmup)
     for group in optimizer.param_groups:
         group["lr"] = plan.learning_rate * factor
-    users = [sit_down(sampler.draw(random)) for _ in range(plan.batch)]
+    users = [sit_down(sample) for sample in samples]
     truth = torch.from_numpy(np.stack([user.sample.target for user in users]))
     rounds = int(random.choice(list(ROUNDS), p=list(ROUNDS.values())))
     rounds = min(rounds, 2) if number <= EARLY else rounds
