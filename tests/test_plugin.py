@@ -72,6 +72,22 @@ def test_label_files_become_labels_and_are_saved_where_they_lay(
     assert np.array_equal(after.data[after.data != 7], before.data[after.data != 7])
 
 
+def test_codes_go_through_napari_into_the_file(tmp_path: Path) -> None:
+    """SNOMED CT codes of a SEG: layer, NIfTI sidecar, NRRD header, and back."""
+    table = total().updated(LabelTable((Label(200, "odd", (1.0, 0.0, 0.0)),)))
+    data = np.zeros((3, 4, 5), np.uint8)
+    data[1] = 5
+    grid = Grid.from_spacing(data.shape, (3.0, 1.0, 1.0))
+    layer = labels_layer(LabelMap(data=data, grid=grid, table=table))
+    for name in ("a.nii.gz", "a.nrrd"):
+        pixels, meta, _ = layer.as_layer_data_tuple()
+        _plugin.write_labels(str(tmp_path / name), pixels, meta)
+        back = read_labels(tmp_path / name).table
+        assert {v: row.coding for v, row in back.items()} == {
+            v: row.coding for v, row in table.items()
+        }
+
+
 @pytest.mark.parametrize("bad", ["empty.nii.gz", "cut.nii.gz", "letter.nrrd"])
 def test_a_damaged_file_is_told_by_name(tmp_path: Path, bad: str) -> None:
     path = tmp_path / bad

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_segreview.core.geometry import Grid, Unit
-from napari_segreview.core.labels import Label, LabelMap, LabelTable
+from napari_segreview.core.labels import Coding, Label, LabelMap, LabelTable
 from src_models.card import Record, parse
 from src_models.errors import InputError
 
@@ -43,6 +43,7 @@ class LabelRow(Record):
     value: int
     name: str
     color: tuple[float, float, float]
+    coding: Coding | None = None
 
 
 class CaseFacts(Record):
@@ -65,17 +66,13 @@ class CaseFacts(Record):
         origin: Source = "chosen",
     ) -> CaseFacts:
         """The facts of labels that are open."""
-        rows = (
-            LabelRow(value=row.value, name=row.name, color=row.color)
-            for row in labels.table.values()
-        )
         return cls(
             name=labels.name,
             shape=labels.data.shape,
             dtype=labels.data.dtype.str,
             affine=tuple(tuple(map(float, line)) for line in labels.grid.affine),
             unit=labels.grid.unit,
-            table=tuple(rows),
+            table=rows_of(labels.table),
             scan=scan,
             origin=origin,
         )
@@ -111,10 +108,21 @@ class CaseFacts(Record):
             data=data.view(f"u{data.dtype.itemsize}"),
             grid=Grid(self.shape[len(self.shape) - n :], affine, self.unit),
             table=LabelTable(
-                tuple(Label(row.value, row.name, row.color) for row in self.table)
+                tuple(
+                    Label(row.value, row.name, row.color, row.coding)
+                    for row in self.table
+                )
             ),
             name=self.name,
         )
+
+
+def rows_of(table: LabelTable) -> tuple[LabelRow, ...]:
+    """A label table as it is written."""
+    return tuple(
+        LabelRow(value=row.value, name=row.name, color=row.color, coding=row.coding)
+        for row in table.values()
+    )
 
 
 def scan_ref(scan: Scan) -> ScanRef:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
+from napari_segreview.core.case import rows_of
 from napari_segreview.core.edits import (
     Edit,
     History,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.case import CaseFacts
     from napari_segreview.core.edits import Box, Readable
+    from napari_segreview.core.labels import LabelTable
 
 FILE = "journal"
 SLACK = 1 << 20  # bytes a journal may hold beyond twice its content
@@ -249,9 +251,17 @@ class Keeper:
 
     def rename(self, name: str) -> None:
         """The layer has another name now."""
-        if name != self._facts.name:
-            self._facts = self._facts.model_copy(update={"name": name})
-            self._write(Record(Kind.FACTS, self._facts.to_bytes()))
+        self._describe(name=name)
+
+    def relabel(self, table: LabelTable) -> None:
+        """The labels have other names, colours or codes now."""
+        self._describe(table=rows_of(table))
+
+    def _describe(self, **facts: object) -> None:
+        known = self._facts.model_copy(update=facts)
+        if known != self._facts:
+            self._facts = known
+            self._write(Record(Kind.FACTS, known.to_bytes()))
 
     def _step(self, edit: Edit | None, kind: Kind) -> Edit | None:
         if edit is not None:

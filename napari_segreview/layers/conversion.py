@@ -9,7 +9,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_segreview.core.errors import InputError
-from napari_segreview.core.labels import Label, LabelMap, LabelTable
+from napari_segreview.core.labels import Coding, Label, LabelMap, LabelTable
 from napari_segreview.core.scan import Scan
 from napari_segreview.layers.placing import (
     KEY,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.geometry import Grid
 
 TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units")
+CODES = "segreview-codes"  # in a layer's metadata: label value → its coding
 
 
 def image_layers(scan: Scan) -> list[Image]:
@@ -66,6 +67,7 @@ def labels_layer(labels: LabelMap, beside: Layer | None = None) -> Labels:
         features=_features(labels.table),
         colormap=_colormap(labels.table),
         opacity=0.6,
+        metadata={CODES: _codes(labels.table)},
         **place,
     )
     _remember(layer, labels.grid, labels.has_time, warnings=labels.warnings)
@@ -170,11 +172,23 @@ def _twin(
 
 
 def _features(table: LabelTable) -> dict[str, list[Any]]:
-    """Napari says "2; name: tumour" in its status bar."""
+    """Napari says "2; name: liver, code: SCT 10200004" in its status bar."""
     if not table:
         return {}
-    values = [0, *table]
-    return {"index": values, "name": ["background", *(table.name(v) for v in table)]}
+    rows = table.values()
+    found = {
+        "index": [0, *table],
+        "name": ["background", *(row.name for row in rows)],
+    }
+    if _codes(table):
+        kinds = (row.coding.type if row.coding else None for row in rows)
+        said = (f"{kind.scheme} {kind.value}" if kind else None for kind in kinds)
+        found["code"] = [None, *said]
+    return found
+
+
+def _codes(table: LabelTable) -> dict[int, Coding]:
+    return {value: row.coding for value, row in table.items() if row.coding}
 
 
 def _colormap(table: LabelTable) -> DirectLabelColormap | None:
@@ -187,21 +201,27 @@ def _colormap(table: LabelTable) -> DirectLabelColormap | None:
 
 
 def table_of(layer: Labels) -> LabelTable:
-    """Names and colours, as the layer has them now."""
+    """Names, colours and codes, as the layer has them now."""
     features = layer.features
     if "index" not in features or "name" not in features:
         return LabelTable()
+    codes = layer.metadata.get(CODES, {})
     rows = []
     for value, name in zip(features["index"], features["name"], strict=True):
         if int(value) > 0:
             red, green, blue, _ = (float(v) for v in layer.get_color(int(value)))
-            rows.append(Label(int(value), str(name), (red, green, blue)))
+            coding = codes.get(int(value))
+            rows.append(Label(int(value), str(name), (red, green, blue), coding))
     return LabelTable(tuple(rows))
 
 
 def add_to_table(layer: Labels, label: Label) -> None:
     """Give a label a name and a colour; what the layer has already stays."""
-    kept = tuple(row for row in table_of(layer).rows if row.value != label.value)
-    table = LabelTable((*kept, label))
-    layer.features = _features(table)
+    set_table(layer, table_of(layer).updated(LabelTable((label,))))
+
+
+def set_table(layer: Labels, table: LabelTable) -> None:
+    """Give all labels of a layer their names, colours and codes."""
+    layer.metadata[CODES] = _codes(table)
     layer.colormap = _colormap(table)
+    layer.features = _features(table)  # last: who keeps the labels listens to it

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_segreview.core.errors import InputError
+from napari_segreview.layers.conversion import table_of
 from napari_segreview.layers.steps import Painted
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class LayerEdits:
     - A new array (``layer.data = …``) is compared as a whole. One of another shape or type
       is another case: `outgrown` is called.
     - Undo and redo of the layer, by key or by call, are the keeper's.
+    - Names, colours and codes of its labels are kept as they change.
 
     Voxels written straight into the array tell nobody; they are kept with the next edit
     beside them, at ``layer.data = layer.data``, or when the layer is released.
@@ -61,6 +63,7 @@ class LayerEdits:
         layer.editable = True
         layer.events.paint.connect(self._painted)
         layer.events.data.connect(self._replaced)
+        layer.events.features.connect(self._named)
         # Shadows the class's methods, which napari's keys call: its own history ends
         # after 100 steps and knows nothing of a new array.
         self._layer.undo, self._layer.redo = self.undo, self.redo
@@ -70,6 +73,7 @@ class LayerEdits:
         layer = self._layer
         layer.events.paint.disconnect(self._painted)
         layer.events.data.disconnect(self._replaced)
+        layer.events.features.disconnect(self._named)
         del layer.undo, layer.redo
         if self._fits():
             self._keeper.note(layer.data)
@@ -104,6 +108,9 @@ class LayerEdits:
             self._keeper.note(self._layer.data)
         else:
             self._outgrown()
+
+    def _named(self, _: Any) -> None:
+        self._keeper.relabel(table_of(self._layer))
 
     def _fits(self) -> bool:
         data = self._layer.data

@@ -12,8 +12,9 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_segreview.core.geometry import Grid
-from napari_segreview.core.labels import LabelMap, LabelTable
+from napari_segreview.core.labels import Label, LabelMap, LabelTable
 from napari_segreview.core.scan import Scan
+from napari_segreview.core.terms import total
 from napari_segreview.layers.conversion import (
     image_layers,
     labels_layer,
@@ -179,6 +180,19 @@ class TestLabels:
         assert back.table[4].color == pytest.approx(self.table[4].color, abs=0.01)
         assert back.grid.difference(self.lies) == ""
         assert list(layer.features["name"]) == ["background", "liver", "spleen"]
+
+    def test_codes_travel_with_the_layer(self) -> None:
+        table = LabelTable((*total().rows[:2], Label(9, "odd", (1.0, 0.0, 0.0))))
+        data = np.zeros(SHAPE, np.uint8)
+        made = labels_layer(LabelMap(data=data, grid=self.lies, table=table))
+        copied = Labels(*made.as_layer_data_tuple()[:1], **made.as_layer_data_tuple()[1])
+        for layer in (made, copied):
+            back = to_label_map(layer).table
+            assert [back[v].coding for v in (1, 2, 9)] == [
+                table[v].coding for v in (1, 2, 9)
+            ]
+        codes = made.features["code"].tolist()
+        assert codes[1:3] == ["SCT 78961009", "SCT 64033007"]
 
     def test_what_is_handed_out_is_a_copy(self) -> None:
         layer = self.layer()

@@ -14,6 +14,7 @@ from napari_segreview.core.cases import Cases
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import Label, LabelMap, LabelTable
 from napari_segreview.core.scan import Scan
+from napari_segreview.core.terms import coding_of
 from napari_segreview.layers.placing import DRAWING
 from napari_segreview.layers.shelf import NapariShelf
 from src_models.errors import InputError
@@ -93,6 +94,23 @@ def test_a_label_gets_its_name_and_keeps_the_others(shelf: NapariShelf) -> None:
     table = shelf.table(key)
     assert [(row.value, row.name) for row in table.rows] == [(1, "liver"), (4, "vein")]
     assert table.color(4) == pytest.approx((0.0, 0.5, 1.0))
+
+
+def test_names_and_codes_given_later_survive_a_crash(
+    shelf: NapariShelf, tmp_path: Path
+) -> None:
+    key, _ = keys(shelf)
+    labels = shelf.label_map(key)
+    keeper = Cases(tmp_path).begin(CaseFacts.of(labels), labels.data)
+    shelf.bind(key, keeper, lambda: None)
+    coding = coding_of("spleen")
+    shelf.name_label(key, Label(4, "Milz", (0.0, 0.5, 1.0), coding))
+    keeper._leave()  # killed
+    (left,) = Cases(tmp_path).recoverable()
+    assert left.facts is not None
+    back = left.facts.label_map(labels.data).table
+    assert (back[4].name, back[4].coding) == ("Milz", coding)
+    assert back[1].coding is None
 
 
 def test_what_is_only_drawn_is_no_labels_layer(shelf: NapariShelf) -> None:
