@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from napari_segreview.core.table import Table as Content
 
 T = TypeVar("T")
+Resample = Annotated[
+    bool, typer.Option(help="Bring labels on another grid onto the reference's.")
+]
 Tolerance = Annotated[float, typer.Option(help="For the NSD; mm (or px).")]
 
 
@@ -51,6 +54,7 @@ def report(
     tolerance: Tolerance = 2.0,
     model: Annotated[str, typer.Option(help="The model that made them.")] = "",
     names: Annotated[bool, typer.Option(help="Tell file names too.")] = False,
+    resample: Resample = False,
 ) -> None:
     """Write a page with scores and pictures of the worst slices; CSV and JSON beside."""
     from napari_segreview.engine.case_report import checked_page, write_case
@@ -65,6 +69,7 @@ def report(
         tolerance=tolerance,
         model=model,
         with_names=names,
+        resample=resample,
     )
     terminal: Terminal = context.obj
     terminal.say(f"Wrote {terminal.follow(steps)}")
@@ -108,6 +113,7 @@ def score_cohort(
     ] = None,
     tolerance: Tolerance = 2.0,
     scheduler: Annotated[str, typer.Option(help="A dask scheduler's address.")] = "",
+    resample: Resample = False,
 ) -> None:
     """Score many cases; what is finished is not scored again."""
     from napari_segreview import _cohort
@@ -116,7 +122,11 @@ def score_cohort(
     terminal: Terminal = context.obj
     pairs = _cohort.cases_in(predictions, references, second)
     steps = _cohort.score_cohort(
-        pairs, output, tolerance=tolerance, scheduler=scheduler
+        pairs,
+        output,
+        tolerance=tolerance,
+        resample=resample,
+        scheduler=scheduler,
     )
     cases = terminal.follow(steps)
     _tell_cohort(terminal.out, cases)

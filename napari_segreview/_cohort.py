@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segreview import __version__
 from napari_segreview._readers import files_in, make_folder
-from napari_segreview.core.cohort import CaseScore
+from napari_segreview.core.cohort import CaseDone, CaseFiles, CaseScore
 from napari_segreview.scans.label_table import sidecar
 from src_models.errors import InputError
 from src_models.metrics import Report
+from src_models.metrics.report import FORMAT
 from src_models.progress import Progress, drain
 
 if TYPE_CHECKING:
@@ -21,17 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DONE = "scores.jsonl"
-WANTED = ("case", "prediction", "reference")
-
-
-@dataclass(frozen=True, slots=True)
-class CaseFiles:
-    """The files of one case; `second` is the other model's prediction."""
-
-    case: str
-    prediction: Path
-    reference: Path
-    second: Path | None = None
+WANTED, FURTHER = ("case", "prediction", "reference"), ("second", "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +32,7 @@ class Task:
     key: str
     files: CaseFiles
     tolerance: float
+    resample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +47,12 @@ class Answer:
 
 
 def score_cohort(
-    cases: Sequence[CaseFiles], folder: Path, *, tolerance: float, scheduler: str = ""
+    cases: Sequence[CaseFiles],
+    folder: Path,
+    *,
+    tolerance: float,
+    resample: bool = False,
+    scheduler: str = "",
 ) -> Generator[Progress, None, tuple[CaseScore, ...]]:
     """Score all cases; those that were finished before, of the same content, are not.
 
@@ -65,6 +62,11 @@ def score_cohort(
         Keeps the finished cases (`DONE`); made if it is not there.
     scheduler : str
         Address of a dask scheduler, whose workers see the same files; "": here.
+
+    Yields
+    ------
+    Progress
+        `CaseDone` with each case that is finished.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def score_cohort(
     tasks = []
     for files in cases:
         try:
-            key = key_of(files, tolerance)
+            key = key_of(files, tolerance, resample)
         except OSError as error:
             said = f"{error.filename}: {error.strerror}"
             answers[files.case] = Answer("", files.case, error=said)
@@ -86,30 +88,53 @@ def score_cohort(
         if key in done:
             answers[files.case] = replace(done[key], case=files.case)
         else:
-            tasks.append(Task(key, files, tolerance))
-    yield Progress(len(answers), len(cases), "cases finished before")
-    answered = _on_dask(tasks, scheduler) if scheduler else map(answer, tasks)
-    for one in answered:
-        answers[one.case] = one
+            tasks.append(Task(key, files, tolerance, resample))
+    for at, one in enumerate([*answers.values()], 1):
+        yield CaseDone(at, len(cases), one.case, _score(one))
+    for told in _on_dask(tasks, scheduler) if scheduler else _here(tasks):
+        if isinstance(told, str):
+            yield Progress(len(answers), len(cases), told)
+            continue
+        one = answers[told.case] = told
         if not one.error:
             _keep(folder / DONE, one)
-        yield Progress(len(answers), len(cases), one.case)
+        yield CaseDone(len(answers), len(cases), one.case, _score(one))
     return tuple(_score(answers[files.case]) for files in cases)
 
 
+def _here(tasks: Sequence[Task]) -> Iterator[str | Answer]:
+    """One case after the other; between them what is being done, so that one may stop."""
+    for task in tasks:
+        steps = answering(task)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                yield end.value
+                break
+            yield f"{task.files.case}, {step.note}" if step.note else task.files.case
+
+
 def answer(task: Task) -> Answer:
-    """Read and score one case, on this machine or on a worker. Never raises."""
+    """`answering` run to its end, on a worker."""
+    return drain(answering(task))
+
+
+def answering(task: Task) -> Generator[Progress, None, Answer]:
+    """Read and score one case. Never raises."""
     from napari_segreview.engine.evaluate import compare
     from napari_segreview.scans import read_labels
 
     files = task.files
     try:
+        yield Progress(0, 1, "reading")
         reference = read_labels(files.reference)
-        reports = [
-            drain(compare(read_labels(path), reference, task.tolerance)).to_json()
-            for path in (files.prediction, files.second)
-            if path is not None
-        ]
+        reports = []
+        for path in filter(None, (files.prediction, files.second)):
+            report = yield from compare(
+                read_labels(path), reference, task.tolerance, resample=task.resample
+            )
+            reports.append(report.to_json())
     except (InputError, OSError) as error:
         return Answer(task.key, files.case, error=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001  one bad case does not stop the rest
@@ -118,9 +143,10 @@ def answer(task: Task) -> Answer:
     return Answer(task.key, files.case, *reports)
 
 
-def key_of(files: CaseFiles, tolerance: float) -> str:
+def key_of(files: CaseFiles, tolerance: float, resample: bool = False) -> str:
     """SHA-256 of all that decides the scores: contents, tables, settings, version."""
-    found = hashlib.sha256(f"{__version__} {tolerance!r}".encode())
+    settings = f"{__version__} {FORMAT} {tolerance!r} {resample}"
+    found = hashlib.sha256(settings.encode())
     for path in (files.prediction, files.reference, files.second):
         for part in _with_table(path) if path else ():
             found.update(hashlib.sha256(part.read_bytes()).digest())
@@ -129,12 +155,15 @@ def key_of(files: CaseFiles, tolerance: float) -> str:
 
 
 def cases_in(
-    predictions: Path, references: Path | None, second: Path | None = None
+    predictions: Path,
+    references: Path | None,
+    second: Path | None = None,
+    images: Path | None = None,
 ) -> list[CaseFiles]:
     """Pairs of two folders by file name, or the rows of a CSV file.
 
-    A CSV has the columns case, prediction, reference and, for a second model, second;
-    paths in it count from where it lies.
+    A CSV has the columns case, prediction, reference; for a second model second, for
+    what they were drawn on image. Paths in it count from where it lies.
 
     Raises
     ------
@@ -143,18 +172,21 @@ def cases_in(
     """
     if references is None:
         return _from_csv(predictions)
-    for folder in (predictions, references, *([second] if second else [])):
+    for folder in filter(None, (predictions, references, second, images)):
         if not folder.is_dir():
             raise InputError(f"{folder}: a folder of label files is wanted")
     mine, theirs = files_in(predictions), files_in(references)
-    others = files_in(second) if second else {}
+    others, scans = (files_in(one) if one else {} for one in (second, images))
     common = sorted(mine.keys() & theirs.keys())
     if not common:
         raise InputError(
             f"{predictions} and {references} have no file name in common; name the "
             "labels of a case alike, or list the pairs in a CSV file"
         )
-    return [CaseFiles(one, mine[one], theirs[one], others.get(one)) for one in common]
+    return [
+        CaseFiles(one, mine[one], theirs[one], others.get(one), scans.get(one))
+        for one in common
+    ]
 
 
 def _from_csv(path: Path) -> list[CaseFiles]:
@@ -181,7 +213,7 @@ def _from_csv(path: Path) -> list[CaseFiles]:
             row["case"],
             file_of(row, "prediction"),
             file_of(row, "reference"),
-            file_of(row, "second") if row.get("second") else None,
+            *(file_of(row, name) if row.get(name) else None for name in FURTHER),
         )
         for row in rows
     ]
@@ -235,7 +267,7 @@ def _finished(path: Path) -> dict[str, Answer]:
 def _keep(path: Path, one: Answer) -> None:
     facts: dict[str, Any] = {
         "key": one.key,
-        "case": one.case,
+        "case": "",  # it may name a patient; the key finds it again
         "report": one.report,
         "second": one.second,
     }

@@ -144,20 +144,20 @@ def score(
     prediction: Annotated[Path, typer.Argument(help="Labels to judge.")],
     reference: Annotated[Path, typer.Argument(help="Labels to trust.")],
     tolerance: Annotated[float, typer.Option(help="For the NSD; mm (or px).")] = 2.0,
+    resample: Annotated[bool, typer.Option(help="Bring onto one grid.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Also write a CSV file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Score labels against a reference on the same grid."""
+    """Score labels against a reference, on the same grid unless resampling is asked."""
     from napari_segreview._cli_score import score_table
     from napari_segreview.engine.evaluate import compare
     from napari_segreview.scans import read_labels
 
     pair = read_labels(prediction), read_labels(reference)
-    report = follow(compare(*pair, tolerance))
+    report = follow(compare(*pair, tolerance, resample=resample))
     if csv is not None:
         report.to_csv(csv)
-    for labels in pair:
-        _warn(labels.warnings)
+    _warn((*report.notes, *pair[0].warnings, *pair[1].warnings))
     if as_json:
         typer.echo(report.to_json())
         return

@@ -162,15 +162,15 @@ def test_finished_cases_are_not_scored_again(
     folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored: list[str] = []
-    true = _cohort.answer
+    true = _cohort.answering
 
-    def answer(task: _cohort.Task) -> _cohort.Answer:
+    def answering(task: _cohort.Task) -> Any:
         scored.append(task.files.case)
         if task.files.case == "c" and not (folders / "mended").exists():
             raise KeyboardInterrupt
-        return true(task)
+        return (yield from true(task))
 
-    monkeypatch.setattr(_cohort, "answer", answer)
+    monkeypatch.setattr(_cohort, "answering", answering)
 
     def run(tolerance: float = 2.0) -> list[str]:
         scored.clear()
@@ -208,7 +208,7 @@ def test_a_fault_of_the_program_is_told_in_its_case(
 ) -> None:
     from napari_segreview.engine import evaluate
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by\nzero")
 
     monkeypatch.setattr(evaluate, "compare", broken)

@@ -14,6 +14,10 @@ from napari.layers import Image, Labels
 
 from napari_segreview import _plugin
 from napari_segreview._widgets import MainDock, session_of
+from napari_segreview.core.geometry import Grid
+from napari_segreview.core.labels import Label, LabelMap, LabelTable
+from napari_segreview.core.terms import total
+from napari_segreview.layers.conversion import labels_layer
 from napari_segreview.layers.placing import KEY
 from napari_segreview.scans import read_labels, read_one
 from src_models.errors import InputError

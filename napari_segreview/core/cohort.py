@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from napari_segreview.core.table import Cell, Table
-from src_models.metrics import Interval, Paired, Report, bootstrap, paired
+from src_models.metrics import COLUMNS, Interval, Paired, Report, bootstrap, paired
+from src_models.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from src_models.metrics import LabelScore
 
 KEYS = {"dice": "Dice", "nsd": "NSD", "hd95": "HD95"}  # what is summed up
+MOST_BOXES = 30  # structures that are drawn
 INTERVAL = "mean ± sd [95 % bootstrap interval of the mean over cases]"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFiles:
+    """The files of one case.
+
+    `second` is the other model's prediction, `image` what all were drawn on.
+    """
+
+    case: str
+    prediction: Path
+    reference: Path
+    second: Path | None = None
+    image: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,13 @@ class CaseScore:
     def dice(self) -> float:
         """Mean over the structures, as in `Report.mean`; −1 without a report."""
         return self.report.mean.get("dice", 0.0) if self.report else -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CaseDone(Progress):
+    """One more case is finished."""
+
+    score: CaseScore = CaseScore("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +139,30 @@ def differences(cases: Sequence[CaseScore]) -> tuple[Difference, ...]:
     return tuple(found)
 
 
+def box_groups(cases: Sequence[CaseScore]) -> dict[str, tuple[float, ...]]:
+    """Dice by case of each structure, and of each model where there are two.
+
+    At most `MOST_BOXES` structures, those with the lowest mean.
+    """
+    both = any(one.second for one in cases)
+    names = structures(cases)
+    means = {
+        name: fmean(row.dice for one in cases for row in _rows(one.report, name))
+        for name in names
+    }
+    kept = {*sorted(names, key=means.__getitem__)[:MOST_BOXES]}
+    groups = {}
+    for name in names:
+        if name not in kept:
+            continue
+        rows = [row for one in cases for row in _rows(one.report, name)]
+        groups[f"{name} · 1" if both else name] = tuple(row.dice for row in rows)
+        if both:
+            rows = [row for one in cases for row in _rows(one.second, name)]
+            groups[f"{name} · 2"] = tuple(row.dice for row in rows)
+    return groups
+
+
 def worst_first(cases: Sequence[CaseScore]) -> tuple[CaseScore, ...]:
     """Cases without a score, then by rising mean Dice."""
     return tuple(sorted(cases, key=lambda one: (one.dice, one.case)))
@@ -130,17 +178,16 @@ def case_table(cases: Sequence[CaseScore]) -> Table:
             f"NSD{tolerance}",
             f"HD95{unit}",
             "Worst structure",
-            "Error",
+            "Note",
         ),
         hovers=(
             "The case",
-            "Mean over its structures",
-            "Mean over its structures",
-            "Mean over its structures",
-            "That of the lowest Dice",
-            "Why it has no score",
+            *(_mean_of(key) for key in KEYS),
+            "The structure of the lowest Dice, and that Dice",
+            "Why the case has no score, or what was done to its labels",
         ),
         rows=tuple(_case_cells(one) for one in worst_first(cases)),
+        keys=tuple(one.case for one in worst_first(cases)),
     )
 
 
@@ -168,9 +215,7 @@ def summary_table(cases: Sequence[CaseScore]) -> Table:
             "The structure",
             "Cases that have it",
             "Cases in which one or both sides are empty: a rule, not a measure",
-            INTERVAL,
-            INTERVAL,
-            INTERVAL,
+            *(f"{INTERVAL}. {_definition(key)}" for key in KEYS),
         ),
         rows=tuple(rows),
     )  # fmt: skip
@@ -249,5 +294,13 @@ def _case_cells(one: CaseScore) -> tuple[Cell, ...]:
         Cell(f"{mean['nsd']:.3f}", mean["nsd"]),
         Cell(f"{mean['hd95']:.2f}", mean["hd95"]),
         Cell(f"{worst.name} ({worst.dice:.3f})", worst.name),
-        Cell("", ""),
+        Cell(" ".join(one.report.notes), " ".join(one.report.notes)),
     )
+
+
+def _definition(key: str) -> str:
+    return next(one.definition for one in COLUMNS if one.key == key)
+
+
+def _mean_of(key: str) -> str:
+    return f"Mean over the structures of the case. {_definition(key)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segreview.core.labels import Label, LabelMap, LabelTable
+from napari_segreview.core.labels import LabelMap, LabelTable
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +20,17 @@ MOST_VALUES = 2**24  # a list with a place for each is then 64 MB
 def match_names(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, str]:
     """The prediction with the reference's values, and in words what was done.
 
+    The prediction itself and "" where the numbers can stay; see `renumbering`.
+    """
+    new, said = renumbering(prediction, reference)
+    return renumbered(prediction, new), said
+
+
+def renumbering(
+    prediction: LabelMap, reference: LabelMap
+) -> tuple[dict[int, int], str]:
+    """Which values of a prediction become which of the reference, and why in words.
+
     Tables that do not contradict each other are matched by number, and so are tables
     without a name in common (two languages) or with one name twice. All others are
     matched by name, whatever its case, spaces and hyphens; a structure that only the
@@ -27,8 +38,9 @@ def match_names(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, st
 
     Returns
     -------
-    LabelMap, str
-        The prediction itself and "" where the numbers can stay.
+    dict, str
+        Old → new value, of every value that is there; empty, and "", where the numbers
+        can stay.
 
     Raises
     ------
@@ -36,7 +48,7 @@ def match_names(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, st
         If a value is too large for a list of all values.
     """
     if pair := _single(prediction, reference):
-        return _renumbered(prediction, dict([pair])), (
+        return dict([pair]), (
             f"Each holds one label: {pair[0]} of {prediction.name} was compared with "
             f"{pair[1]} of {reference.name}."
         )
@@ -45,7 +57,7 @@ def match_names(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, st
     if not _contradict(prediction.table, reference.table) or not (
         mine.keys() & theirs.keys()
     ):
-        return prediction, ""
+        return {}, ""
     highest = int(prediction.data.max(initial=0))
     if highest >= MOST_VALUES:
         raise InputError(
@@ -63,7 +75,7 @@ def match_names(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, st
             free += 1
             new[value] = free
     alone = [v for v in new if new[v] not in theirs.values()]
-    return _renumbered(prediction, new), _told(prediction, alone)
+    return new, _told(prediction, alone)
 
 
 def _told(prediction: LabelMap, alone: list[int]) -> str:
@@ -95,13 +107,15 @@ def _only(labels: LabelMap) -> int | None:
     return highest if alone else None
 
 
-def _renumbered(labels: LabelMap, new: Mapping[int, int]) -> LabelMap:
-    """The same labels under other values."""
+def renumbered(labels: LabelMap, new: Mapping[int, int]) -> LabelMap:
+    """The same labels under other values; all that occur must be in `new`, if any is."""
+    if not new:
+        return labels
     list_ = np.zeros(max(new, default=0) + 1, np.min_scalar_type(max(new.values())))
     list_[list(new)] = list(new.values())
     table = LabelTable(
         tuple(
-            Label(value, labels.table.name(old), labels.table.color(old))
+            replace(labels.table[old], value=value)
             for old, value in new.items()
             if old in labels.table
         )

@@ -170,14 +170,29 @@ class Engine(Protocol):
         ...
 
     def review(
-        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+        self,
+        prediction: LabelMap,
+        reference: LabelMap,
+        tolerance: float,
+        *,
+        resample: bool = False,
     ) -> Generator[Progress, None, Review]:
-        """Scores of the whole and slice by slice; raises InputError."""
+        """Scores of the whole and slice by slice; raises InputError.
+
+        `resample` brings a prediction on another grid onto the reference's.
+        """
         ...
 
     def error_maps(
-        self, prediction: LabelMap, reference: LabelMap, tolerance: float
-    ) -> Generator[Progress, None, ErrorMaps]: ...
+        self,
+        prediction: LabelMap,
+        reference: LabelMap,
+        tolerance: float,
+        *,
+        resample: bool = False,
+    ) -> Generator[Progress, None, ErrorMaps]:
+        """On the reference's grid."""
+        ...
 
     def study(
         self, maps: Mapping[str, LabelMap], model: str, tolerance: float
@@ -197,6 +212,8 @@ class Engine(Protocol):
         tolerance: float,
         model: str,
         path: Path,
+        *,
+        resample: bool = False,
     ) -> Generator[Progress, None, Path]:
         """Write a page with pictures, CSV and JSON beside it; "" is no known model."""
         ...
@@ -265,6 +282,13 @@ class Shelf(Protocol):
 
     def go_to(self, key: str, index: tuple[int, ...]) -> None:
         """Move the view to a voxel of a layer; raises InputError if that is gone."""
+        ...
+
+    def pick_up(self, key: str, label: Label) -> None:
+        """Make a Labels layer the one that is painted on, with a brush of that label.
+
+        Raises InputError if it is gone, read-only, or its type cannot hold the label.
+        """
         ...
 
     def show_errors(self, maps: ErrorMaps, beside: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import numpy.typing as npt
 
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
 class Review:
     """The scores of a pair, of the whole and slice by slice.
 
-    `note` says in words how labels were matched; "" if by number.
+    `own` says what the prediction itself calls the values of the report, where that
+    differs.
     """
 
     report: Report
     slices: SliceScores
-    note: str = ""
+    own: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_segreview.core.error_table import ErrorSpot, Order, where, worst
+from napari_segreview.core.labels import Label
 from napari_segreview.core.state import view
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from napari_segreview.core.labels import LabelMap
@@ -46,8 +47,9 @@ class Reviewing:
     Parameters
     ----------
     engine, shelf : Engine, Shelf
-    state, become, start, settle, say : callable
-        The session's: its state, a new state, long work, its end, a line for the user.
+    state, become, start, settle, say, take_up : callable
+        The session's: its state, a new state, long work, its end, a line for the user,
+        and the choice of labels to correct.
     """
 
     def __init__(
@@ -60,11 +62,14 @@ class Reviewing:
         start: Start,
         settle: Tell,
         say: Tell,
+        take_up: Callable[[str], None],
     ) -> None:
         self._engine, self._shelf = engine, shelf
         self._state, self._become = state, become
         self._start, self._settle, self._say = start, settle, say
+        self._take_up = take_up
         self._models: dict[str, str] = {}  # layer → the model that made it
+        self._own: Mapping[int, int] = {}  # value of the report → of the prediction
 
     def made(self, key: str, model: str) -> None:
         """Remember which model a layer came from, for the report."""
@@ -81,16 +86,25 @@ class Reviewing:
             if _choice(self._state()) != _choice(state):
                 self._settle(said="The choice changed meanwhile: press Compare again.")
                 return
-            said = f"Compared {prediction.name} with {reference.name}. {found.note}"
-            self._settle(said=said.strip())
+            self._own = found.own
+            notes = "".join(f" {note}" for note in found.report.notes)
+            self._settle(
+                said=f"Compared {prediction.name} with {reference.name}.{notes}"
+            )
             self._become(
                 replace(
                     self._state(), report=found.report, slices=found.slices, spot=-1
                 )
             )
 
-        steps = self._engine.review(prediction, reference, state.tolerance)
+        steps = self._engine.review(
+            prediction, reference, state.tolerance, resample=state.resample
+        )
         self._start("compare", prediction.name, steps, then)
+
+    def choose_resample(self, wanted: bool) -> None:
+        """Whether labels on another grid are brought onto the reference's."""
+        self._become(replace(self._state(), resample=wanted, report=None))
 
     def choose_order(self, order: Order) -> None:
         """What makes a slice the worst."""
@@ -103,7 +117,7 @@ class Reviewing:
             return
         spot = spots[at]
         try:
-            self._shelf.go_to(state.prediction, spot.index)
+            self._shelf.go_to(state.reference, spot.index)  # spots are on its grid
         except InputError as error:
             self._say(fault=str(error))
             return
@@ -116,6 +130,39 @@ class Reviewing:
         """Move the view to the next row; after the last comes the first."""
         if count := len(self.spots()):
             self.visit((self._state().spot + 1) % count)
+
+    def correct(self) -> None:
+        """Take up the prediction where it is wrong, with a brush of that structure."""
+        if self._state().spot < 0:
+            self.next_worst()
+        state, spots = self._state(), self.spots()
+        if state.slices is None or not 0 <= state.spot < len(spots):
+            return
+        spot = spots[state.spot]
+        value = state.slices.values[spot.row]
+        try:
+            label = self._own_label(state.prediction, value, spot.name)
+            self._take_up(state.prediction)
+            self._shelf.pick_up(state.prediction, label)
+        except InputError as error:
+            self._say(fault=str(error))
+            return
+        self._say(
+            said=f"Correcting {spot.name}: the brush paints label {label.value}, the "
+            "eraser takes away. Compare again to see the gain."
+        )
+
+    def _own_label(self, key: str, value: int, name: str) -> Label:
+        """What the prediction calls a structure of the report; a free value if nothing."""
+        table = self._shelf.table(key)
+        if not self._own:
+            own = value
+        elif value in self._own:
+            own = self._own[value]
+        else:  # only the reference has it
+            used = {*self._own.values(), *table}
+            own = value if value not in used else max(used) + 1
+        return table[own] if own in table else Label(own, name, table.color(own))
 
     def spots(self) -> tuple[ErrorSpot, ...]:
         """The errors on show, the worst first; none without a comparison."""
@@ -131,10 +178,10 @@ class Reviewing:
             return
 
         def then(maps: ErrorMaps) -> None:
-            self._shelf.show_errors(maps, state.prediction)
+            self._shelf.show_errors(maps, state.reference)
             self._settle(said=f"Showing the errors of {pair[0].name}.")
 
-        steps = self._engine.error_maps(*pair, state.tolerance)
+        steps = self._engine.error_maps(*pair, state.tolerance, resample=state.resample)
         self._start("errors", pair[0].name, steps, then)
 
     def write_report(self, path: Path) -> None:
@@ -147,7 +194,9 @@ class Reviewing:
             self._settle(said=f"Wrote the report to {written}.")
 
         model = self._models.get(state.prediction, "")
-        steps = self._engine.report(*pair, state.scan, state.tolerance, model, path)
+        steps = self._engine.report(
+            *pair, state.scan, state.tolerance, model, path, resample=state.resample
+        )
         self._start("report", pair[0].name, steps, then)
 
     def compare_readers(self, keys: Sequence[str], model: str) -> None:
@@ -204,5 +253,5 @@ class Reviewing:
             return None
 
 
-def _choice(state: State) -> tuple[str, str, float]:
-    return state.prediction, state.reference, state.tolerance
+def _choice(state: State) -> tuple[str, str, float, bool]:
+    return state.prediction, state.reference, state.tolerance, state.resample

@@ -92,6 +92,7 @@ class Session:
             start=self.start,
             settle=self.settle,
             say=self.say,
+            take_up=self._correct,
         )
         self.clicking = Clicking(self, engine, shelf, ask or submit, thread)
         self.clicking.changed.connect(self._clicks_changed)
@@ -349,6 +350,9 @@ class Session:
     def say(self, *, said: str = "", fault: str = "") -> None:
         """Tell the user what was done, or what went wrong."""
         self._become(replace(self._state, said=said, fault=fault))
+
+    def _correct(self, key: str) -> None:
+        self.correcting.choose(key)
 
     def _take_as_prediction(self, ref: LayerRef) -> None:
         """Offer the new labels for comparison."""

@@ -72,6 +72,7 @@ class State:
     prediction: str = ""
     reference: str = ""
     tolerance: float = 2.0
+    resample: bool = False  # where the grids of prediction and reference differ
     report: Report | None = None
     slices: SliceScores | None = None  # of the report; counts only while that is there
     worst_by: Order = "volume"

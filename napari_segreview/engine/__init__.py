@@ -75,14 +75,24 @@ class LocalEngine:
         return through(self._clicks, scan, masks)
 
     def review(
-        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+        self,
+        prediction: LabelMap,
+        reference: LabelMap,
+        tolerance: float,
+        *,
+        resample: bool = False,
     ) -> Generator[Progress, None, Review]:
-        return review(prediction, reference, tolerance)
+        return review(prediction, reference, tolerance, resample=resample)
 
     def error_maps(
-        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+        self,
+        prediction: LabelMap,
+        reference: LabelMap,
+        tolerance: float,
+        *,
+        resample: bool = False,
     ) -> Generator[Progress, None, ErrorMaps]:
-        return error_maps(prediction, reference, tolerance)
+        return error_maps(prediction, reference, tolerance, resample=resample)
 
     def study(
         self, maps: Mapping[str, LabelMap], model: str, tolerance: float
@@ -102,11 +112,19 @@ class LocalEngine:
         tolerance: float,
         model: str,
         path: Path,
+        *,
+        resample: bool = False,
     ) -> Generator[Progress, None, Path]:
         from napari_segreview.engine.case_report import write_case
 
         return write_case(
-            prediction, reference, scan, path, tolerance=tolerance, model=model
+            prediction,
+            reference,
+            scan,
+            path,
+            tolerance=tolerance,
+            model=model,
+            resample=resample,
         )
 
     def improve(

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from napari_segreview import __version__
+from napari_segreview.core.charts import strip_chart
 from napari_segreview.core.error_table import (
     ErrorSpot,
     amount,
@@ -16,12 +17,13 @@ from napari_segreview.core.error_table import (
     where,
     worst,
 )
-from napari_segreview.core.matching import match_names
 from napari_segreview.core.report_table import table_of
 from napari_segreview.engine import page
-from napari_segreview.engine.evaluate import check_grids, review
+from napari_segreview.engine.evaluate import reviewed
 from napari_segreview.engine.models import models
+from napari_segreview.engine.pairing import Pairing, check_grids, paired_up
 from napari_segreview.engine.pictures import Cut, across_and_down, outlined
+from napari_segreview.engine.regrid import image_onto
 from src_models.card import find_model, read_card
 from src_models.errors import InputError
 from src_models.progress import Progress
@@ -48,6 +50,7 @@ def write_case(
     tolerance: float = 2.0,
     model: str = "",
     with_names: bool = False,
+    resample: bool = False,
 ) -> Generator[Progress, None, Path]:
     """Write ``path`` (.html) and the same name as .csv and .json; returns the page.
 
@@ -59,6 +62,9 @@ def write_case(
         Name of the model that made the prediction, for its title and its weights' hash.
     with_names : bool
         Whether names of layers and files are told. They may name a patient.
+    resample : bool
+        Bring prediction and image onto the reference's grid where they are on another;
+        the page says so.
 
     Raises
     ------
@@ -66,22 +72,24 @@ def write_case(
         If grids differ, there is no such model, or the files cannot be written.
     """
     path = checked_page(path)
-    check_grids(prediction, reference)
-    if scan is not None:
-        _check_scan(scan, prediction)
+    if not resample:
+        check_grids(prediction, reference)
     settings = _model_facts(model)
     if not with_names:
         prediction = replace(prediction, name="prediction")
         reference = replace(reference, name="reference")
-    found = yield from review(prediction, reference, tolerance)
-    matched, _ = match_names(prediction, reference)
+    if scan is not None:
+        scan = _on_grid(scan, reference, resample)
+    pair = yield from paired_up(prediction, reference, resample=resample)
+    found = yield from reviewed(pair, tolerance)
     spots = worst(found.slices)
     shown = list(_apart(spots))[:PICTURES]
     pictures = []
     for at, spot in enumerate(shown):
         yield Progress(at, len(shown), f"picture of {spot.name}")
-        png = _picture(spot, found.slices, scan, matched, reference)
-        pictures.append((png, _caption(spot, found.slices)))
+        pictures.append(
+            (_picture(spot, found.slices, scan, pair), _caption(spot, found.slices))
+        )
     told = _geometry(scan, reference, with_names) | settings
     told |= {"Tolerance": f"{tolerance:g} {reference.grid.unit}"} | versions()
     hung = across_and_down(reference.grid)
@@ -131,7 +139,16 @@ def versions() -> dict[str, str]:
     }
 
 
-def _check_scan(scan: Scan, labels: LabelMap) -> None:
+def _on_grid(scan: Scan, labels: LabelMap, resample: bool) -> Scan:
+    """The image on the grid of the labels.
+
+    Raises
+    ------
+    InputError
+        If it is on another one and may not be resampled, or has other frames.
+    """
+    if resample and scan.grid.difference(labels.grid):
+        scan = image_onto(scan, labels.grid)
     apart = scan.grid.difference(labels.grid)
     if not apart and scan.has_time != labels.has_time:
         apart = "only one of them has frames"
@@ -142,6 +159,7 @@ def _check_scan(scan: Scan, labels: LabelMap) -> None:
             f"the image {scan.name} and the labels {labels.name} lie on different grids "
             f"({apart}); choose the image that the labels were drawn on"
         )
+    return scan
 
 
 def _model_facts(name: str) -> dict[str, str]:
@@ -188,19 +206,19 @@ def _picture(
     spot: ErrorSpot,
     slices: SliceScores,
     scan: Scan | None,
-    prediction: LabelMap,
-    reference: LabelMap,
+    pair: Pairing,
 ) -> bytes:
-    cut = Cut.of(reference.grid, spot.index)
+    cut = Cut.of(pair.reference.grid, spot.index)
     value = slices.values[spot.row]
-    mine, theirs = (cut.take(one.data) == value for one in (prediction, reference))
+    both = pair.prediction, pair.reference
+    mine, theirs = (cut.take(one.data) == value for one in both)
     return outlined(scan, mine, theirs, cut)
 
 
 def _scores(found: Review) -> Iterator[str]:
     yield page.heading("Scores")
-    if found.note:
-        yield page.note(found.note)
+    for said in found.report.notes:
+        yield page.note(f"⚠ {said}")
     yield page.table(table_of(found.report))
     yield page.note("In brackets: by the rule for empty labels, not measured.")
     headers = found.report.headers
@@ -237,7 +255,8 @@ def _charts(slices: SliceScores) -> Iterator[str]:
     false = slices.false_volume.sum((1, 2))
     rows = sorted(range(len(false)), key=lambda row: -false[row])
     for row in rows[:CHARTS]:
-        yield page.strip_chart(strip(slices, row), slices.names[row])
+        name = slices.names[row]
+        yield page.chart(strip_chart(strip(slices, row), name), name)
     if len(rows) > CHARTS:
         yield page.note(f"The {CHARTS} structures of {len(rows)} with most errors.")
 

@@ -7,12 +7,15 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+from napari_segreview.core.charts import box_chart
 from napari_segreview.core.cohort import (
+    MOST_BOXES,
     CaseScore,
+    box_groups,
     case_table,
     difference_table,
     facts,
-    summaries,
+    structures,
     summary_table,
 )
 from napari_segreview.engine import page
@@ -22,8 +25,6 @@ from src_models.metrics import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-CHARTS = 30
 
 
 def write_cohort(cases: Sequence[CaseScore], path: Path) -> Path:
@@ -54,12 +55,12 @@ def _parts(cases: Sequence[CaseScore]) -> Iterator[str]:
         yield page.heading("Second against first model")
         yield page.table(compared)
     yield page.heading("Dice of the cases")
-    charts = [one for one in summaries(cases) if one.key == "dice"]
-    for one in charts[:CHARTS]:
-        mean = one.interval
-        yield page.dot_chart(one.values, mean.mean, mean.low, mean.high, one.structure)
-    if len(charts) > CHARTS:
-        yield page.note(f"The first {CHARTS} structures of {len(charts)}.")
+    groups = box_groups(cases)
+    title = "Quartiles, median, whiskers to 1.5 interquartile ranges, cases as dots"
+    yield page.chart(box_chart(groups, title), title)
+    whole = len(structures(cases))
+    if len(groups) < whole:
+        yield page.note(f"The {MOST_BOXES} structures of {whole} with the lowest Dice.")
     yield page.heading("Cases, the worst first")
     yield page.table(case_table(cases))
 

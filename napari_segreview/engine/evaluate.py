@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_segreview.core.labels import RGB, Label, LabelMap, LabelTable
-from napari_segreview.core.matching import match_names
 from napari_segreview.core.review import ErrorMaps, Review
-from src_models.errors import InputError
+from napari_segreview.engine.pairing import Pairing, paired_up
 from src_models.metrics import (
     Report,
     false_labels,
@@ -29,108 +28,108 @@ LIMIT_TOLERANCES = 2.0  # the strongest colour, in tolerances
 
 
 def compare(
-    prediction: LabelMap, reference: LabelMap, tolerance: float
+    prediction: LabelMap,
+    reference: LabelMap,
+    tolerance: float,
+    *,
+    resample: bool = False,
 ) -> Generator[Progress, None, Report]:
     """Score each structure of the prediction against the reference.
 
-    Labels whose tables differ are matched by name; see `match_names`.
+    Labels whose tables differ are matched by name; see `matching.renumbering`.
 
     Parameters
     ----------
     tolerance : float
         For the NSD and the boundary IoU, in the grid's unit (mm or px).
+    resample : bool
+        Bring a prediction on another grid onto the reference's; the report says so.
 
     Raises
     ------
     InputError
         If the two lie on different grids: then no voxel can be compared with another.
     """
-    check_grids(prediction, reference)
-    prediction, _ = match_names(prediction, reference)
-    return (
-        yield from score(
-            prediction.data,
-            reference.data,
-            spacing=prediction.grid.spacing,
-            unit=prediction.grid.unit,
-            tolerance=tolerance,
-            labels=_names(prediction, reference),
-            has_time=prediction.has_time,
-            names=(prediction.name, reference.name),
-        )
-    )
+    pair = yield from paired_up(prediction, reference, resample=resample)
+    return (yield from _scored(pair, tolerance))
 
 
 def review(
-    prediction: LabelMap, reference: LabelMap, tolerance: float
+    prediction: LabelMap,
+    reference: LabelMap,
+    tolerance: float,
+    *,
+    resample: bool = False,
 ) -> Generator[Progress, None, Review]:
     """The same, and the scores of each slice along the first axis of a volume."""
-    report = yield from compare(prediction, reference, tolerance)
-    matched, note = match_names(prediction, reference)
+    pair = yield from paired_up(prediction, reference, resample=resample)
+    return (yield from reviewed(pair, tolerance))
+
+
+def reviewed(pair: Pairing, tolerance: float) -> Generator[Progress, None, Review]:
+    """`review` of a pair that is comparable already."""
+    report = yield from _scored(pair, tolerance)
+    grid = pair.reference.grid
     slices = yield from slice_scores(
-        matched.data,
-        reference.data,
-        spacing=matched.grid.spacing,
-        axis=0 if matched.grid.ndim == 3 else None,
-        unit=matched.grid.unit,
-        labels=_names(matched, reference),
-        has_time=matched.has_time,
+        pair.prediction.data,
+        pair.reference.data,
+        spacing=grid.spacing,
+        axis=0 if grid.ndim == 3 else None,
+        unit=grid.unit,
+        labels=pair.names,
+        has_time=pair.reference.has_time,
     )
-    return Review(report, slices, note)
+    return Review(report, slices, pair.own)
 
 
 def error_maps(
-    prediction: LabelMap, reference: LabelMap, tolerance: float
+    prediction: LabelMap,
+    reference: LabelMap,
+    tolerance: float,
+    *,
+    resample: bool = False,
 ) -> Generator[Progress, None, ErrorMaps]:
     """What is predicted wrongly, what is missed, how far the surface is off.
+
+    On the reference's grid.
 
     Raises
     ------
     InputError
-        If the two lie on different grids.
+        As `compare`.
     """
-    check_grids(prediction, reference)
-    matched, _ = match_names(prediction, reference)
-    names = _names(matched, reference)
+    pair = yield from paired_up(prediction, reference, resample=resample)
     yield Progress(0, 2, "false and missed voxels")
-    false, missed = false_labels(matched.data, reference.data)
+    both = pair.prediction.data, pair.reference.data
+    false, missed = false_labels(*both)
     yield Progress(1, 2, "surface distances")
     surface = surface_map(
-        matched.data,
-        reference.data,
-        spacing=matched.grid.spacing,
-        has_time=matched.has_time,
+        *both,
+        spacing=pair.reference.grid.spacing,
+        has_time=pair.reference.has_time,
     )
+    names = pair.names.items()
     return ErrorMaps(
-        _one_colour(matched, false, "false positive", names.items(), TOO_MUCH),
-        _one_colour(matched, missed, "false negative", names.items(), TOO_LITTLE),
+        _one_colour(pair.reference, false, "false positive", names, TOO_MUCH),
+        _one_colour(pair.reference, missed, "false negative", names, TOO_LITTLE),
         surface,
         LIMIT_TOLERANCES * tolerance,
     )
 
 
-def check_grids(*maps: LabelMap) -> None:
-    """Refuse label maps of different grids, with what differs.
-
-    Raises
-    ------
-    InputError
-    """
-    first = maps[0]
-    for other in maps[1:]:
-        if first.has_time != other.has_time:
-            raise InputError(
-                f"{first.name} and {other.name} cannot be compared: only one of them "
-                "has frames"
-            )
-        apart = first.grid.difference(other.grid)
-        if not apart and first.data.shape != other.data.shape:
-            apart = f"{len(first.data)} frames against {len(other.data)}"
-        if apart:
-            raise InputError(
-                f"{first.name} and {other.name} lie on different grids ({apart}); "
-                "export both on the scan's own grid"
-            )
+def _scored(pair: Pairing, tolerance: float) -> Generator[Progress, None, Report]:
+    grid = pair.reference.grid
+    report = yield from score(
+        pair.prediction.data,
+        pair.reference.data,
+        spacing=grid.spacing,
+        unit=grid.unit,
+        tolerance=tolerance,
+        labels=pair.names,
+        has_time=pair.reference.has_time,
+        names=(pair.prediction.name, pair.reference.name),
+    )
+    return replace(report, notes=pair.notes)
 
 
 def _one_colour(
@@ -142,11 +141,3 @@ def _one_colour(
 ) -> LabelMap:
     table = LabelTable(tuple(Label(v, f"{name}: {s}", colour) for v, s in names))
     return replace(beside, data=data, table=table, name=name)
-
-
-def _names(prediction: LabelMap, reference: LabelMap) -> dict[int, str]:
-    """Value → name; the reference's counts."""
-    return {
-        **{v: row.name for v, row in prediction.table.items()},
-        **{v: row.name for v, row in reference.table.items()},
-    }

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from napari_segreview.core.labels import LabelTable
 from napari_segreview.core.matching import match_names
 from napari_segreview.core.readers import Agreement, Consensus, Labels, Study, votes
-from napari_segreview.engine.evaluate import check_grids, compare
+from napari_segreview.engine.evaluate import compare
+from napari_segreview.engine.pairing import check_grids
 from src_models.errors import InputError
 from src_models.metrics.boxes import foreground_box
 from src_models.progress import Progress

@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from napari_segreview.core.charts import agreement_chart
 from napari_segreview.core.readers import (
     RULE,
     Agreement,
@@ -82,4 +83,5 @@ def _parts(study: Study) -> Iterator[str]:
     yield page.heading(f"Volumes in {study.volume_unit} (Bland-Altman)")
     for first, second in combinations(study.readers, 2):
         found, points = limits(study, first, second)
-        yield page.agreement_chart(points, found, f"{first} − {second}")
+        title = f"{first} − {second}"
+        yield page.chart(agreement_chart(points, found, title), title)

@@ -79,6 +79,24 @@ class NapariShelf:
     def go_to(self, key: str, index: tuple[int, ...]) -> None:
         go_to(self._viewer, self._get(key, Labels), index)
 
+    def pick_up(self, key: str, label: Label) -> None:
+        layer = self._get(key, Labels)
+        if not layer.editable:
+            raise InputError(
+                f"{layer.name} is read-only: duplicate the layer and correct the copy"
+            )
+        if label.value > np.iinfo(layer.dtype).max:
+            raise InputError(
+                f"{layer.name}: its type {layer.dtype} cannot hold label {label.value}; "
+                "convert the layer to a wider one"
+            )
+        if label.value not in table_of(layer):
+            add_to_table(layer, label)
+        layer.visible = True
+        self._viewer.layers.selection.active = layer
+        layer.selected_label = label.value
+        layer.mode = "paint"
+
     def show_errors(self, maps: ErrorMaps, beside: str) -> None:
         fresh = error_layers(maps, self._find(beside))
         for layer in [one for one in self._viewer.layers if is_shown_only(one)]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
@@ -49,6 +50,12 @@ class ComparePanel(Panel):
             "Surfaces closer than this count as the same (for the NSD)"
         )
         self.tolerance.valueChanged.connect(session.choose_tolerance)
+        self.resample = QCheckBox("Resample where grids differ")
+        self.resample.setToolTip(
+            "Bring a prediction on another grid onto the reference's. Its surface moves "
+            "by up to half a voxel: off, such a pair is refused"
+        )
+        self.resample.toggled.connect(session.reviewing.choose_resample)
         self.run = QPushButton("C&ompare")
         self.run.clicked.connect(session.compare)
         self.save = QPushButton("CSV…")
@@ -65,6 +72,7 @@ class ComparePanel(Panel):
         rows.addRow("Prediction", self.prediction)
         rows.addRow("Reference", self.reference)
         rows.addRow("Tolerance", self.tolerance)
+        rows.addRow(self.resample)
         layout.addLayout(rows)
         buttons = QHBoxLayout()
         buttons.addWidget(self.run, stretch=2)
@@ -84,11 +92,18 @@ class ComparePanel(Panel):
         with QSignalBlocker(self.tolerance):
             self.tolerance.setValue(state.tolerance)
             self.tolerance.setSuffix(f" {shown.tolerance_unit}")
+        with QSignalBlocker(self.resample):
+            self.resample.setChecked(state.resample)
         self.run.setEnabled(shown.may_compare)
         self.run.setToolTip(
             shown.why_not_compare or "Dice, surface distances and volumes of each label"
         )
-        say(self.hint, "" if shown.may_compare or shown.busy else shown.why_not_compare)
+        notes = state.report.notes if state.report else ()
+        why = "" if shown.may_compare or shown.busy else shown.why_not_compare
+        say(
+            self.hint,
+            "\n".join([*(f"⚠ {note}" for note in notes), *([why] * bool(why))]),
+        )
         self.page.setEnabled(shown.may_compare and state.report is not None)
         self.save.setEnabled(state.report is not None)
         self.table.setVisible(state.report is not None)

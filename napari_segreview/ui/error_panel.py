@@ -51,6 +51,12 @@ class ErrorPanel(Panel):
             "Layers of false and missed voxels, and of surface distances as colours"
         )
         self.layers.clicked.connect(session.reviewing.show_errors)
+        self.correct = QPushButton("&Correct here")
+        self.correct.setToolTip(
+            "Take up the prediction under Correct, at the error on show, with a brush of "
+            "that structure; every stroke is saved"
+        )
+        self.correct.clicked.connect(session.reviewing.correct)
         self.hint = wrapped_label("errors")
         self.caption = wrapped_label("strip")
         self.strip = Strip(self._slice_chosen)
@@ -65,6 +71,7 @@ class ErrorPanel(Panel):
         layout.addLayout(rows)
         buttons = QHBoxLayout()
         buttons.addWidget(self.next, stretch=1)
+        buttons.addWidget(self.correct, stretch=1)
         buttons.addWidget(self.layers, stretch=1)
         layout.addLayout(buttons)
         for part in (self.hint, self.caption, self.strip, self.table):
@@ -80,7 +87,8 @@ class ErrorPanel(Panel):
         if drawn != self._drawn:
             self._drawn = drawn
             self._draw_table(state)
-        self.next.setEnabled(bool(self._spots))
+        for button in (self.next, self.correct):
+            button.setEnabled(bool(self._spots))
         self.layers.setEnabled(shown.may_compare)
         say(self.hint, self._hint(state))
         for part in (self.caption, self.strip, self.table):

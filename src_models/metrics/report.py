@@ -15,7 +15,7 @@ from src_models.metrics.columns import COLUMNS, Unit
 if TYPE_CHECKING:
     from src_models.metrics.overlap import Case
 
-_FORMAT = "segreview scores 1"
+FORMAT = "segreview scores 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,8 @@ class Report:
         What was compared: names for a header.
     definitions : dict
         Column key → formula and empty case, as they were when the scores were taken.
+    notes : tuple of str
+        What one must know to read the numbers, e.g. that a side was resampled.
     """
 
     rows: tuple[LabelScore, ...]
@@ -87,6 +89,7 @@ class Report:
     definitions: dict[str, str] = field(
         default_factory=lambda: {column.key: column.definition for column in COLUMNS}
     )
+    notes: tuple[str, ...] = ()
 
     @property
     def mean(self) -> dict[str, float]:
@@ -130,11 +133,13 @@ class Report:
         try:
             with Path(path).open("w", newline="", encoding="utf-8-sig") as file:
                 lines = csv.writer(file)
-                lines.writerow([*head, *self.headers.values()])
+                lines.writerow([*head, *self.headers.values(), "notes"])
+                said = " ".join(self.notes)
                 for row in self.rows:
                     numbers = (getattr(row, key) for key in self.headers)
                     about = (row.value, row.name, row.case)
-                    lines.writerow([self.prediction, self.reference, *about, *numbers])
+                    sides = (self.prediction, self.reference)
+                    lines.writerow([*sides, *about, *numbers, said])
         except OSError as error:
             raise InputError(
                 f"{path}: the scores cannot be written there ({error.strerror}); close "
@@ -143,7 +148,7 @@ class Report:
 
     def to_json(self) -> str:
         """All of it as text; `from_json` gives an equal report back."""
-        facts = {"format": _FORMAT, **asdict(self)}
+        facts = {"format": FORMAT, **asdict(self)}
         return json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False)
 
     @classmethod
@@ -157,10 +162,11 @@ class Report:
         """
         try:
             facts: dict[str, Any] = json.loads(text)
-            if facts.pop("format") != _FORMAT or facts.keys() != _FIELDS:
+            if facts.pop("format") != FORMAT or facts.keys() != _FIELDS:
                 raise KeyError("format")
             facts["rows"] = tuple(LabelScore(**row) for row in facts["rows"])
             facts["spacing"] = tuple(facts["spacing"])
+            facts["notes"] = tuple(facts["notes"])
             return cls(**facts)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(

@@ -56,6 +56,7 @@ class FakeShelf:
     beside: list[str] = field(default_factory=list)
     visited: list[tuple[int, ...]] = field(default_factory=list)
     shown: list[tuple[str, str]] = field(default_factory=list)
+    picked: list[tuple[str, Label]] = field(default_factory=list)
     written: list[tuple[str, int]] = field(default_factory=list)  # tool, label
     tell: Callable[[], None] = lambda: None
 
@@ -100,6 +101,10 @@ class FakeShelf:
     def go_to(self, key: str, index: tuple[int, ...]) -> None:
         self._get(key)
         self.visited.append(index)
+
+    def pick_up(self, key: str, label: Label) -> None:
+        self._get(key)
+        self.picked.append((key, label))
 
     def show_errors(self, maps: ErrorMaps, beside: str) -> None:
         self.shown.append((maps.title, beside))
@@ -189,7 +194,7 @@ class FakeEngine:
         return (VersionRow(id="base", title=model, standing="accepted", active=True),)
 
     def review(
-        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+        self, prediction: LabelMap, reference: LabelMap, tolerance: float, **_: bool
     ) -> Generator[Progress, None, Review]:
         pair, spacing = (prediction.data, reference.data), prediction.grid.spacing
         names = (prediction.name, reference.name)
@@ -199,7 +204,7 @@ class FakeEngine:
         return Review(report, slice_scores_all(*pair, spacing=spacing, axis=0))
 
     def error_maps(
-        self, prediction: LabelMap, reference: LabelMap, tolerance: float
+        self, prediction: LabelMap, reference: LabelMap, tolerance: float, **_: bool
     ) -> Generator[Progress, None, ErrorMaps]:
         yield Progress(1, 1, "maps")
         surface = np.zeros(prediction.data.shape, np.float32)
@@ -223,6 +228,7 @@ class FakeEngine:
         tolerance: float,
         model: str,
         path: Path,
+        **_: bool,
     ) -> Generator[Progress, None, Path]:
         yield Progress(1, 1, "page")
         if self.fault is not None:

@@ -68,16 +68,33 @@ def test_no_error_at_all() -> None:
 
 def test_the_layer_was_closed_meanwhile() -> None:
     d = compared()
-    d.shelf.broken["key 1"] = "that layer was closed; choose another one"
+    d.shelf.broken["key 0"] = "that layer was closed; choose another one"
     for verb in (d.session.reviewing.next_worst, d.session.reviewing.show_errors):
         verb()
         assert "was closed" in d.state.fault
 
 
+def test_sent_to_correction() -> None:
+    d = compared()
+    d.session.reviewing.correct()  # goes to the worst first
+    assert d.state.spot == 0
+    ((key, label),) = d.shelf.picked
+    assert (key, label.value, label.name) == ("key 1", 1, "label 1")
+    d.shelf.broken["key 1"] = "that layer was closed; choose another one"
+    d.session.reviewing.correct()
+    assert "was closed" in d.state.fault
+
+
+def test_resampling_is_another_comparison() -> None:
+    d = compared()
+    d.session.reviewing.choose_resample(True)
+    assert (d.state.resample, d.state.report) == (True, None)
+
+
 def test_the_layers_of_errors() -> None:
     d = compared()
     d.session.reviewing.show_errors()
-    assert d.shelf.shown == [("surface distance −4 to +4 mm", "key 1")]
+    assert d.shelf.shown == [("surface distance −4 to +4 mm", "key 0")]
     assert d.state.said == "Showing the errors of guess."
 
 

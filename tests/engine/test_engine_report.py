@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_segreview.core.charts import agreement_chart
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import LabelMap, LabelTable
 from napari_segreview.core.scan import Scan
@@ -248,7 +249,7 @@ def test_bytes_of_a_picture_in_a_page() -> None:
 def test_a_chart_of_one_point_and_of_no_difference() -> None:
     for points in ([(5.0, 0.0)], [(5.0, 0.0), (5.0, 0.0)]):
         found = bland_altman([5.0] * len(points), [5.0] * len(points))
-        assert "nan" not in page.agreement_chart(points, found, "a − b")
+        assert "nan" not in agreement_chart(points, found, "a − b")
 
 
 # ── scores and maps under names ────────────────────────────────────────────────────
@@ -261,7 +262,7 @@ def test_labels_are_matched_by_name() -> None:
     found = drain(review(mine, truth, 2.0))
     assert found.report.rows[0].name == "liver"
     assert found.report.rows[0].dice == pytest.approx(0.9)
-    assert found.note.startswith("Labels were matched by name")
+    assert found.report.notes[0].startswith("Labels were matched by name")
     assert found.slices.names == ("liver",)
 
 

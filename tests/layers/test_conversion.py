@@ -185,7 +185,9 @@ class TestLabels:
         table = LabelTable((*total().rows[:2], Label(9, "odd", (1.0, 0.0, 0.0))))
         data = np.zeros(SHAPE, np.uint8)
         made = labels_layer(LabelMap(data=data, grid=self.lies, table=table))
-        copied = Labels(*made.as_layer_data_tuple()[:1], **made.as_layer_data_tuple()[1])
+        copied = Labels(
+            *made.as_layer_data_tuple()[:1], **made.as_layer_data_tuple()[1]
+        )
         for layer in (made, copied):
             back = to_label_map(layer).table
             assert [back[v].coding for v in (1, 2, 9)] == [

@@ -103,6 +103,7 @@ def test_names_and_codes_given_later_survive_a_crash(
     labels = shelf.label_map(key)
     keeper = Cases(tmp_path).begin(CaseFacts.of(labels), labels.data)
     shelf.bind(key, keeper, lambda: None)
+    shelf.write(key, BOX, np.full((1, 2, 3), 4, np.uint8), "click", 4)
     coding = coding_of("spleen")
     shelf.name_label(key, Label(4, "Milz", (0.0, 0.5, 1.0), coding))
     keeper._leave()  # killed

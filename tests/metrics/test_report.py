@@ -98,7 +98,7 @@ def test_csv(report: Report, tmp_path: Path) -> None:
         lines = list(csv.DictReader(file))
     assert len(lines) == 2
     assert list(lines[0])[:5] == ["prediction", "reference", "label", "name", "case"]
-    assert list(lines[0])[5:] == list(report.headers.values())
+    assert list(lines[0])[5:] == [*report.headers.values(), "notes"]
     assert lines[0]["HD95 (mm)"] == "3.0"
     assert lines[0]["NSD (2 mm)"] == "0.5"
     assert lines[0]["Predicted volume (ml)"] == "0.5"

@@ -128,6 +128,44 @@ def test_another_order_and_another_tolerance(errors: Any) -> None:
     assert not panel.next.isEnabled()
 
 
+def test_sent_to_correction(errors: Any, qtbot: Any) -> None:
+    """The brush of the structure that is wrong, on the prediction, where it is wrong."""
+    viewer, dock, session = errors
+    panel = dock.panels["Errors"]
+    qtbot.mouseClick(panel.next, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.next, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.correct, Qt.MouseButton.LeftButton)
+    layer = viewer.layers["model"]
+    assert viewer.layers.selection.active is layer
+    assert (layer.selected_label, str(layer.mode)) == (2, "paint")
+    assert session.state.work.layer == session.state.prediction
+    assert session.state.work.line.startswith("saved")
+    assert seen(viewer) == 7
+
+
+def test_another_grid_is_refused_or_resampled(errors: Any, qtbot: Any) -> None:
+    viewer, dock, session = errors
+    compare = dock.panels["Compare"]
+    coarse = Grid.from_spacing((12, 20, 20), (3.0, 2.0, 2.0))
+    data = viewer.layers["observer 1"].data[:, ::2, ::2].copy()
+    table = LabelTable.of({1: "liver", 2: "spleen"})
+    other = NapariShelf(viewer).add(
+        LabelMap(data=data, grid=coarse, table=table, name="coarse")
+    )
+    session.choose_pair(other.key, session.state.reference)
+    qtbot.mouseClick(compare.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bool(session.state.fault), timeout=20_000)
+    assert "different grids" in session.state.fault
+    compare.resample.click()
+    qtbot.mouseClick(compare.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: session.state.report is not None, timeout=20_000)
+    hint = compare.findChild(QLabel, "hint")
+    assert hint.text().startswith("⚠ coarse was resampled onto the grid of observer 1")
+    assert 0.85 < session.state.report.rows[0].dice < 1
+    session.reviewing.next_worst()
+    assert session.state.fault == ""
+
+
 def test_the_layers_of_errors(errors: Any, qtbot: Any) -> None:
     viewer, dock, session = errors
     qtbot.mouseClick(dock.panels["Errors"].layers, Qt.MouseButton.LeftButton)

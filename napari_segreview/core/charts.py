@@ -1,0 +1,143 @@
+"""Charts as inline SVG, one drawing for the window and for pages. Pure."""
+
+from __future__ import annotations
+
+from html import escape
+from statistics import median, quantiles
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from src_models.metrics import BlandAltman
+
+WIDE, HIGH, TALL, LEFT, RIGHT = 640, 60, 200, 34, 120  # in the chart's own units
+NAMES, ROW = 150, 26  # of box plots: room for names, height of a row
+WHISKER = 1.5  # interquartile ranges (Tukey 1977)
+DOT, LINE = "#3b8fc4", "#c25700"
+
+
+def strip_chart(values: Sequence[float | None], title: str) -> str:
+    """Bars from 0 to 1, one a slice; a gap where nothing is drawn."""
+    step = (WIDE - LEFT) / max(1, len(values))
+    bars = "".join(
+        f'<rect x="{LEFT + at * step:.2f}" y="{HIGH - max(1, value * HIGH):.2f}" '
+        f'width="{max(0.5, step * 0.85):.2f}" height="{max(1, value * HIGH):.2f}">'
+        f"<title>slice {at}: Dice {value:.3f}</title></rect>"
+        for at, value in enumerate(values)
+        if value is not None
+    )
+    return _chart(
+        f'<text x="{LEFT - 4}" y="10" text-anchor="end">1</text>'
+        f'<text x="{LEFT - 4}" y="{HIGH}" text-anchor="end">0</text>'
+        f'<g fill="{DOT}">{bars}</g>'
+        f'<text x="{LEFT}" y="{HIGH + 14}">slice 0</text>'
+        f'<text x="{WIDE}" y="{HIGH + 14}" text-anchor="end">{len(values) - 1}</text>',
+        title,
+    )
+
+
+def box_chart(groups: Mapping[str, Sequence[float]], title: str) -> str:
+    """Box plots of shares, 0 to 1 across, a row a group; each case is a dot.
+
+    Box: the quartiles (inclusive); line: the median; whiskers: the farthest case within
+    1.5 interquartile ranges. A group of one case is its dot and line.
+    """
+    high = ROW * len(groups)
+    rows = "".join(
+        _box_row(name, values, at * ROW)
+        for at, (name, values) in enumerate(groups.items())
+        if values
+    )
+    scale = "".join(
+        f'<path d="M{_across(tick):.1f} 0V{high}" stroke="#ddd"/>'
+        f'<text x="{_across(tick):.1f}" y="{high + 14}" text-anchor="middle">{tick:g}'
+        "</text>"
+        for tick in (0, 0.2, 0.4, 0.6, 0.8, 1)
+    )
+    return _chart(scale + rows, title, high, left=NAMES)
+
+
+def _box_row(name: str, values: Sequence[float], top: int) -> str:
+    middle = top + ROW / 2
+    low, high = (values[0],) * 2
+    if len(values) > 1:
+        low, _, high = quantiles(values, n=4, method="inclusive")
+    reach = WHISKER * (high - low)
+    inside = [value for value in values if low - reach <= value <= high + reach]
+    ends = min([low, *inside]), max([high, *inside])
+    dots = "".join(
+        f'<circle cx="{_across(value):.1f}" cy="{middle - 4 + at % 3 * 4:.1f}" r="2.5"/>'
+        for at, value in enumerate(values)
+    )
+    return (
+        f'<text x="{NAMES - 6}" y="{middle + 4:.1f}" text-anchor="end">'
+        f"{escape(name[:24])}</text>"
+        f'<path d="M{_across(ends[0]):.1f} {middle:.1f}H{_across(ends[1]):.1f}" '
+        f'stroke="{LINE}"/>'
+        f'<rect x="{_across(low):.1f}" y="{top + 5}" '
+        f'width="{max(1.0, _across(high) - _across(low)):.1f}" height="{ROW - 10}" '
+        f'fill="#fbe3cf" stroke="{LINE}"/>'
+        f'<g fill="{DOT}" fill-opacity="0.6">{dots}</g>'
+        f'<path d="M{_across(median(values)):.1f} {top + 5}v{ROW - 10}" '
+        f'stroke="{LINE}" stroke-width="2.5"/>'
+    )
+
+
+def _across(share: float) -> float:
+    return NAMES + share * (WIDE - NAMES - 8)
+
+
+def agreement_chart(
+    points: Sequence[tuple[float, float]], found: BlandAltman, title: str
+) -> str:
+    """Bland-Altman: means across, differences down, bias and limits as lines."""
+    lowest, highest = min(mean for mean, _ in points), max(mean for mean, _ in points)
+    reach = max(abs(found.low), abs(found.high), *(abs(d) for _, d in points)) or 1.0
+    middle, scale = TALL / 2, (TALL / 2 - 8) / reach
+
+    def x(mean: float) -> float:
+        share = (mean - lowest) / (highest - lowest) if highest > lowest else 0.5
+        return LEFT + 30 + share * (WIDE - LEFT - RIGHT - 50)
+
+    def y(difference: float) -> float:
+        return middle - difference * scale
+
+    dots = "".join(
+        f'<circle cx="{x(mean):.2f}" cy="{y(apart):.2f}" r="3.5"/>'
+        for mean, apart in points
+    )
+    lines = "".join(
+        f'<path d="M{LEFT} {y(at):.2f}H{WIDE - RIGHT}" stroke="{LINE}" {stroke}/>'
+        f'<text x="{WIDE - RIGHT + 4}" y="{y(at) + 4:.2f}">{name} {_number(at)}</text>'
+        for at, name, stroke in (
+            (found.high, "+1.96 sd", 'stroke-dasharray="6 4"'),
+            (found.bias, "bias", ""),
+            (found.low, "−1.96 sd", 'stroke-dasharray="6 4"'),
+        )
+    )
+    across = (
+        f'<text x="{LEFT}" y="{TALL + 14}">across: mean of both, '
+        f"{_number(lowest)} to {_number(highest)}</text>"
+    )
+    return _chart(
+        f'<path d="M{LEFT} {middle}H{WIDE - RIGHT}" stroke="#bbb"/>{lines}'
+        f'<g fill="{DOT}">{dots}</g>{across}',
+        title,
+        TALL,
+    )
+
+
+def _number(value: float) -> str:
+    """At a precision that fits its size."""
+    return f"{value:.{0 if abs(value) >= 100 else 2}f}".replace("-", "−")
+
+
+def _chart(inside: str, title: str, high: int = HIGH, left: int = LEFT) -> str:
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" role="img" '
+        f'width="{WIDE}" height="{high + 20}" viewBox="0 0 {WIDE} {high + 20}" '
+        f'aria-label="{escape(title)}" font-family="sans-serif" font-size="11" '
+        f'fill="#555"><path d="M{left} 0V{high}H{WIDE}" fill="none" stroke="#888"/>'
+        f"{inside}</svg>"
+    )
