@@ -1,0 +1,1 @@
+"""Images to learn from that no scanner made."""

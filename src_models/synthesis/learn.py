@@ -1,0 +1,273 @@
+"""Several nets that learn in turns: one generator, taken up where it stopped.
+
+One optimizer holds the weights of all nets. A turn's loss is differentiated with respect
+to the weights of the turn's own nets and to nothing else, and the optimizer leaves weights
+without a gradient alone; so no turn can move another's nets.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from src_models.data.loader import Share, ahead
+from src_models.errors import InputError
+from src_models.progress import Progress
+from src_models.training import checkpoint
+from src_models.training.cards import draft_card
+from src_models.training.curves import (
+    Epoch,
+    write_events,
+    write_history,
+    write_settings,
+)
+from src_models.training.fit import mean_dice
+from src_models.training.parts import WORDS, average_into, connect
+from src_models.training.schedule import factor_of, since_best
+from src_models.weights import save_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from lightning_fabric import Fabric
+    from torch import Tensor
+
+    from src_models.data.loader import Key
+    from src_models.data.splits import Split
+    from src_models.training.config import Recipe
+
+FOR_USE = "segmentor"  # the net that training gives
+Nets = dict[str, nn.Module]
+
+
+class Turn(NamedTuple):
+    """A loss, and the names of the nets that learn from it."""
+
+    nets: tuple[str, ...]
+    loss: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What sets one method apart.
+
+    Attributes
+    ----------
+    nets : mapping of str to Module
+        All that learn; `FOR_USE` is averaged, measured and given in the end.
+    make : callable
+        Key → the tensors of a step, on the CPU; on a thread beside the nets.
+    turns : callable
+        (nets, tensors on the device, epoch from 1) → the step's turns, one after the
+        other: each is learnt from before the next is asked for.
+    rate : float
+        Learning rate of the nets that are not for use.
+    before : int
+        Epochs at the start in which the net for use does not learn.
+    """
+
+    nets: Nets
+    make: Callable[[Key], Any]
+    turns: Callable[[Mapping[str, nn.Module], Any, int], Iterator[Turn]]
+    rate: float
+    before: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Going:
+    """A run as it is going on."""
+
+    recipe: Recipe
+    work: Work
+    fabric: Fabric
+    held: nn.ModuleDict
+    nets: Mapping[str, nn.Module]
+    ema: nn.Module
+    optimizer: torch.optim.Optimizer
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> list[float]:
+        """Validation Dice of the epochs in which the net for use has learnt."""
+        return [row["dice"] for row in self.facts["history"][self.work.before :]]
+
+
+def one_device(recipe: Recipe, accelerator: str, devices: int, nodes: int) -> Fabric:
+    """The device.
+
+    Raises
+    ------
+    InputError
+        If the schedule or the devices are not what nets in turns can learn with.
+    """
+    plan = recipe.train
+    for holds, wanted in (
+        (devices * nodes == 1, f"one device, got {devices * nodes}"),
+        (plan.optimizer == "adamw", 'train.optimizer = "adamw"'),
+        (plan.accumulate == 1, "train.accumulate = 1; make patches.batch larger"),
+        (
+            plan.precision != "16-mixed",
+            'train.precision = "bf16-mixed" or "32-true"',
+        ),
+    ):
+        if not holds:
+            raise InputError(f"{recipe.name}: nets that learn in turns need {wanted}")
+    return connect(plan, accelerator, devices, nodes)
+
+
+def learn(
+    recipe: Recipe, cases: Split, run: Path, work: Work, fabric: Fabric
+) -> Generator[Progress | Epoch, None, nn.Module]:
+    """Train; returns the best net for use by validation Dice, with averaged weights.
+
+    As `src_models.training.fit.fit` in what it yields, writes and raises, and in that an
+    interrupted run goes on to what it would have given.
+    """
+    plan = recipe.train
+    run.mkdir(parents=True, exist_ok=True)
+    going = _begin(recipe, cases, run, work, fabric)
+    facts = going.facts
+    write_settings(run, {**facts["recipe"], "device": str(fabric.device)})
+    card = draft_card(recipe, cases)
+    epochs = range(facts["epoch"] + 1, plan.epochs + 1)
+    keys = Share(recipe.patches.batch).keys(epochs, plan.steps)
+    workers = 1 if plan.workers is None else plan.workers
+    with closing(ahead(work.make, keys, workers=workers)) as made:
+        for number in epochs:
+            if plan.patience and since_best(going.scores) >= plan.patience:
+                break
+            began = time.monotonic()
+            loss, rate = yield from _epoch(going, number, made)
+            reached = mean_dice(going.ema, card, cases.validation, fabric)
+            better = reached > facts["best"]
+            best = reached if better else facts["best"]
+            took = time.monotonic() - began
+            epoch = Epoch(number, plan.epochs, loss, reached, best, took, rate)
+            facts["history"].append(asdict(epoch))
+            facts |= {"epoch": number, "best": best}
+            _save(run, going, better=better)
+            write_events(run, epoch)
+            yield epoch
+    checkpoint.load_best(run, going.ema)
+    return going.ema
+
+
+def _begin(
+    recipe: Recipe, cases: Split, run: Path, work: Work, fabric: Fabric
+) -> Going:
+    """Fresh, or as the interrupted run had left it."""
+    plan = recipe.train
+    held = nn.ModuleDict(work.nets)
+    ema = deepcopy(held[FOR_USE]).requires_grad_(False)
+    fabric.to_device(held)
+    fabric.to_device(ema)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": net.parameters(), "lr": plan.learning_rate, "name": name}
+            if name == FOR_USE
+            # Betas of the adversarial nets' papers; no weight decay there either.
+            else {
+                "params": net.parameters(),
+                "lr": work.rate,
+                "name": name,
+                "betas": (0.5, 0.999),
+                "weight_decay": 0.0,
+            }
+            for name, net in held.items()
+        ],
+        weight_decay=plan.weight_decay,
+    )
+    facts = checkpoint.load(run, net=held, ema=ema, optimizer=optimizer)
+    settings = {
+        **recipe.model_dump(mode="json", exclude=WORDS),
+        "cases": sorted(case.name for case in cases.train),
+    }
+    facts = facts or {"epoch": 0, "best": -1.0, "history": [], "recipe": settings}
+    if facts["recipe"] != settings:
+        raise InputError(
+            f"{run} holds a run of {recipe.name} with other settings or cases; delete "
+            "the folder to start again, or name another one with --run"
+        )
+    nets = {name: fabric.setup_module(net) for name, net in held.items()}
+    return Going(recipe, work, fabric, held, nets, ema, optimizer, facts)
+
+
+def _save(run: Path, going: Going, *, better: bool) -> None:
+    """The best first: if it alone is new, the epoch is done again, to the same end."""
+    if better:
+        save_tensors(going.ema.state_dict(), run / checkpoint.BEST)
+    checkpoint.save(
+        run,
+        net=going.held,
+        ema=going.ema,
+        optimizer=going.optimizer,
+        facts=going.facts,
+    )
+    write_history(run, going.facts["history"])
+
+
+def _epoch(
+    going: Going, number: int, made: Iterator[Any]
+) -> Generator[Progress, None, tuple[float, float]]:
+    """One epoch's steps; returns the mean of its last turns' losses, and the rate."""
+    plan, work = going.recipe.train, going.work
+    torch.manual_seed(int(np.random.default_rng([plan.seed, number]).integers(2**31)))
+    going.held.train()
+    losses, rate, scores = [], 0.0, going.scores
+    for i in range(1, plan.steps + 1):
+        rate = _set_rates(going, number, i, scores)
+        batch = going.fabric.to_device(next(made))
+        found: dict[str, float] = {}
+        for turn in work.turns(going.nets, batch, number):
+            value = _take(going, turn)
+            if value is None:
+                raise InputError(
+                    f"{going.recipe.name}: the loss of {' and '.join(turn.nets)} is not "
+                    f"a number in epoch {number}, step {i}; the state of the last epoch "
+                    "is kept. Lower method.options.learning_rate or train.learning_rate"
+                )
+            found["+".join(turn.nets)] = value
+            if FOR_USE in turn.nets:
+                steps = (number - work.before - 1) * plan.steps + i - 1
+                decay = min(plan.ema, (1 + steps) / (10 + steps))
+                average_into(going.ema, going.held[FOR_USE], decay)
+        losses.append(sum(found.values()))
+        parts = "  ".join(f"{name} {value:.3f}" for name, value in found.items())
+        yield Progress(i, plan.steps, f"epoch {number}  {parts}")
+    return float(np.mean(losses)), rate
+
+
+def _set_rates(going: Going, number: int, i: int, scores: Sequence[float]) -> float:
+    """The learning rates of a step; returns that of the net for use."""
+    plan, work = going.recipe.train, going.work
+    first = number <= work.before
+    rest = plan.model_copy(update={"epochs": plan.epochs - work.before})
+    done = (number - work.before - 1) * plan.steps + i - 1
+    factor = 1.0 if first else factor_of(rest, done, scores)
+    for group in going.optimizer.param_groups:
+        own = plan.learning_rate if group["name"] == FOR_USE else work.rate
+        group["lr"] = own * factor
+    return plan.learning_rate * factor
+
+
+def _take(going: Going, turn: Turn) -> float | None:
+    """Learn from a turn; its loss, None if that or a gradient is not a number."""
+    going.optimizer.zero_grad(set_to_none=True)
+    moved = [list(going.held[name].parameters()) for name in turn.nets]
+    going.fabric.backward(turn.loss, inputs=[one for net in moved for one in net])
+    norms = [
+        nn.utils.clip_grad_norm_(net, going.recipe.train.clip, error_if_nonfinite=False)
+        for net in moved
+    ]
+    if not all(bool(one.isfinite()) for one in (turn.loss, *norms)):
+        return None
+    going.optimizer.step()
+    return float(turn.loss.detach())
