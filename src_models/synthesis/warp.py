@@ -40,9 +40,10 @@ def warp(
     sides = torch.tensor(shape, device=at.device).view(-1, *[1] * len(shape))
     # grid_sample wants (x, y, z) in −1 … 1 with the axes last.
     grid = (2 * at / (sides - 1).clamp(min=1) - 1).flip(1).movedim(1, -1)
-    return F.grid_sample(
+    moved: Tensor = F.grid_sample(
         x_BCS, grid, mode=mode, padding_mode="border", align_corners=True
     )
+    return moved
 
 
 def warp_labels(labels_BS: Tensor, flow_BDS: Tensor) -> Tensor:
@@ -103,7 +104,7 @@ def random_flow(
     change = torch.from_numpy(matrix - np.eye(ndim)).float()
     middle = torch.tensor([(side - 1) / 2 for side in shape])
     away = places(shape) - middle.view(-1, *[1] * ndim)
-    flow = torch.einsum("de,e...->d...", change, away)
+    flow: Tensor = torch.einsum("de,e...->d...", change, away)
     if bend:
         velocity = bend * smooth_noise(ndim, shape, step, random)
         flow = flow + integrated(velocity[None])[0]
