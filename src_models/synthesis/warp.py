@@ -60,7 +60,7 @@ def integrated(velocity_BDS: Tensor) -> Tensor:
     Arsigny et al., "A log-Euclidean framework for statistics on diffeomorphisms", MICCAI
     2006, section 3: scaling and squaring.
     """
-    flow = velocity_BDS / 2**HALVINGS
+    flow: Tensor = velocity_BDS / 2**HALVINGS
     for _ in range(HALVINGS):
         flow = flow + warp(flow, flow)
     return flow
