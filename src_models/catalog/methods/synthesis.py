@@ -27,4 +27,30 @@ CARDS: tuple[MethodCard, ...] = (
             "here are small crops.",
         ),
     ),
+    MethodCard(
+        name="learned-transforms",
+        title="Learned spatial and appearance transforms",
+        theme="Synthesis",
+        paper="Zhao, Balakrishnan, Durand, Guttag & Dalca, CVPR 2019",
+        reference="https://arxiv.org/abs/1902.09383",
+        year=2019,
+        distinctive="One labelled atlas: how it moves into one unlabelled scan and takes "
+        "the colour of another, drawn apart, makes as many labelled images as there are "
+        "pairs of scans.",
+        fit="synthesis.atlas:fit",
+        options="synthesis.options:LearnedTransforms",
+        choices=(
+            "One flow net learns both directions, atlas to scan and back; the paper "
+            "trains one for each.",
+            "Scans are taken as aligned: each is cut or mirrored to patches.size round "
+            "its centre, where the paper aligns brains affinely first.",
+            "The atlas is named by the user, else the first training case by name with "
+            "every structure; labels of the others are never read.",
+            "Colour changes are smooth but across the atlas's label borders, with the "
+            "paper's weight 0.02; flows with VoxelMorph's weight 1 and windows of 9.",
+            "The made pairs are learnt beside the atlas under the recipe's ordinary "
+            "changes, half and half.",
+            "Losses that read maps of the labels cannot be used with it.",
+        ),
+    ),
 )
