@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 from torch.nn import functional as F
 
 from src_models.data.click_augment import recoloured
@@ -173,8 +174,10 @@ def _window(
     style = str(random.choice(list(SHOWN), p=list(SHOWN.values())))
     if style == "part" and longest >= 48:
         pick = int(random.integers(len(ys)))
-        share = float(np.exp(random.uniform(np.log(0.2), 0)))
-        return np.array([ys[pick], xs[pick]], float), max(share * longest, 24.0)
+        thick = 2 * len(ys) / float((target & ~ndimage.binary_erosion(target)).sum())
+        least = min(max(10 * thick, 24.0), longest)  # of a vessel: a few widths of it
+        side = float(np.exp(random.uniform(np.log(least), np.log(longest))))
+        return np.array([ys[pick], xs[pick]], float), side
     if style == "whole":
         return (shape - 1) / 2, float(shape.max()) * random.uniform(0.9, 1.15)
     side = longest * float(np.exp(random.uniform(np.log(1.15), np.log(2.4))))

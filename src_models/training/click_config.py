@@ -51,12 +51,12 @@ class SamplesSpec(Record):
     """What a simulated user is shown.
 
     `size` is a sample's side in pixels, `final_size` that of the last `final_share` of
-    the steps: small pictures first teach more of them in the same time. `shapes` and
-    `regions` are the shares of made-up shapes and of superpixels.
+    the steps, where it differs: small pictures first teach more of them in the same
+    time. `shapes` and `regions` are the shares of made-up shapes and of superpixels.
     """
 
     size: int = Field(default=96, ge=32)
-    final_size: int = Field(default=144, ge=32)
+    final_size: int | None = Field(default=None, ge=32)
     final_share: float = Field(default=0.3, ge=0, le=1)
     shapes: float = Field(default=0.15, ge=0, le=1)
     regions: float = Field(default=0.12, ge=0, le=1)

@@ -124,7 +124,8 @@ def fit(
             "no labelled slice to learn from; check the sets and the split"
         )
     shares = Shares(recipe.samples.shapes, recipe.samples.regions)
-    held = Sampler(validation, recipe.samples.final_size, shares)
+    largest = recipe.samples.final_size or recipe.samples.size
+    held = Sampler(validation, largest, shares)
     checks = held.still(CHECKED, plan.seed) if held.sets else []
     net, ema, optimizer, facts = begin(recipe, run, device)
     saved = checked = began = time.monotonic()
@@ -183,7 +184,8 @@ def _drawn(
     """The samples of each step, drawn on a thread beside the net."""
     spec, plan = recipe.samples, recipe.train
     shares = Shares(spec.shapes, spec.regions)
-    early, late = (Sampler(train, n, shares) for n in (spec.size, spec.final_size))
+    early = Sampler(train, spec.size, shares)
+    late = Sampler(train, spec.final_size, shares) if spec.final_size else early
     turn = plan.steps * (1 - spec.final_share)
 
     def draw(number: int) -> list[Sample]:
