@@ -72,16 +72,18 @@ def test_the_curve_is_that_of_one_process(name: str, one: Path, two: Path) -> No
     assert found == pytest.approx(wanted, rel=5e-5)
 
 
+def weights(folder: Path) -> torch.Tensor:
+    state = load_file(folder / "state-1.safetensors")
+    return torch.cat([v.ravel() for k, v in state.items() if k.startswith("net/")])
+
+
 def test_so_are_the_weights(one: Path, two: Path) -> None:
-    name = "a loss of the whole batch"
-    there, here = (
-        load_file(folder / "state-1.safetensors")
-        for folder in (two / name, one / "dice + ce")
+    found, wanted, other = (
+        weights(two / "a loss of the whole batch"),
+        weights(one / "dice + ce"),
+        weights(one / "ce"),
     )
-    assert there.keys() == here.keys()
-    for key, value in here.items():
-        if key.startswith("net/"):
-            torch.testing.assert_close(there[key], value, rtol=1e-3, atol=1e-4)
+    assert (found - wanted).norm() < 0.05 * (other - wanted).norm()
 
 
 def test_one_process_writes(two: Path) -> None:
