@@ -1,15 +1,22 @@
-"""`segreview models`: the trained models, the catalogue, published figures."""
+"""`segreview models`: trained models, systems, ways of training, published figures."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Column, Table
 
+from napari_segreview.core.methods_table import (
+    method_in_words,
+    method_matches,
+    methods_table,
+)
+from napari_segreview.core.table import has_all
 from napari_segreview.core.zoo_table import (
     SURENESS,
     in_words,
@@ -21,6 +28,7 @@ from napari_segreview.core.zoo_table import (
 from napari_segreview.engine.models import models
 from src_models.card import TrainedCard, read_card
 from src_models.catalog import CARDS, find_card
+from src_models.catalog.methods import METHODS, find_method
 from src_models.catalog.voc2012 import VOC2012
 from src_models.errors import InputError
 
@@ -29,29 +37,30 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.table import Table as Content
     from src_models.catalog import ModelCard
+    from src_models.catalog.methods import MethodCard
 
 
 def show(out: Console, words: str, *, with_results: bool) -> None:
-    """Tables of what has all the words; of one system alone, all that is known.
+    """Tables of what has all the words; of one thing alone, all that is known.
 
     Raises
     ------
     InputError
-        If nothing has them; it names the nearest system.
+        If nothing has them; it names the nearest system or method.
     """
-    cards = [card for card in CARDS.values() if matches(card, words)]
-    if words in CARDS:
-        cards = [CARDS[words]]
+    cards, methods = _found(words)
     cards_read, faults = _trained()
     trained = [card for card in cards_read if _has(card, words) and not with_results]
-    if not trained and not cards:
-        find_card(words)  # says what is near
+    if not (trained or cards or methods):
+        near = find_method if get_close_matches(words, METHODS) else find_card
+        near(words)  # says which was meant
     if trained:
         out.print(_trained_table(trained))
     for fault in faults:
         out.print(f"not usable: {fault}", soft_wrap=True, markup=False, highlight=False)
     if with_results:
-        for card in cards:
+        shown: list[ModelCard | MethodCard] = [*cards, *methods]
+        for card in shown:
             if lines := results(card):
                 out.print(f"[bold]{escape(card.title)}[/bold]")
             for line in lines:
@@ -59,11 +68,15 @@ def show(out: Console, words: str, *, with_results: bool) -> None:
         if not words:
             out.print(_as_rich(voc_table(), "PASCAL VOC 2012 test, mean IoU"))
         out.print(SURENESS, soft_wrap=True)
-    elif len(cards) == 1:
-        for line in in_words(cards[0].name):
+    elif len(cards) + len(methods) == 1:
+        lines = in_words(cards[0].name) if cards else method_in_words(methods[0].name)
+        for line in lines:
             out.print(line, soft_wrap=True, markup=False, highlight=False)
-    elif cards:
-        out.print(_as_rich(zoo_table(words), "Systems", leave_out=("Kind",)))
+    else:
+        if cards:
+            out.print(_as_rich(zoo_table(words), "Systems", leave_out=("Kind",)))
+        if methods:
+            out.print(_as_rich(methods_table(words), "Ways of training"))
 
 
 def as_json(words: str) -> str:
@@ -75,9 +88,25 @@ def as_json(words: str) -> str:
         "architectures": [
             _facts(card) for card in CARDS.values() if matches(card, words)
         ],
+        "methods": [
+            asdict(card) for card in METHODS.values() if method_matches(card, words)
+        ],
         "voc2012": [asdict(row) for row in VOC2012],
     }
     return json.dumps(facts, ensure_ascii=False, indent=2)
+
+
+def _found(words: str) -> tuple[list[ModelCard], list[MethodCard]]:
+    """Systems and methods that have the words; that of the name alone if one has it."""
+    if words in CARDS or words in METHODS:
+        return (
+            [card for name, card in CARDS.items() if name == words],
+            [card for name, card in METHODS.items() if name == words],
+        )
+    return (
+        [card for card in CARDS.values() if matches(card, words)],
+        [card for card in METHODS.values() if method_matches(card, words)],
+    )
 
 
 def _trained() -> tuple[list[TrainedCard], list[str]]:
@@ -93,8 +122,7 @@ def _trained() -> tuple[list[TrainedCard], list[str]]:
 
 def _has(card: TrainedCard, words: str) -> bool:
     texts = (card.name, card.title, card.task, card.wants, card.net.system, card.paper)
-    text = " ".join(texts).casefold()
-    return all(word in text for word in words.casefold().split())
+    return has_all(texts, words)
 
 
 def _trained_table(cards: list[TrainedCard]) -> Table:

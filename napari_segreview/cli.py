@@ -84,7 +84,7 @@ def _root(
 def models(
     words: Annotated[
         list[str] | None,
-        typer.Argument(help="Only what has all these words; or a system's name."),
+        typer.Argument(help="Only what has all these words; or the name of one."),
     ] = None,
     results: Annotated[bool, typer.Option(help="Published figures instead.")] = False,
     add: Annotated[
@@ -92,7 +92,7 @@ def models(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the trained models and the systems of the catalogue."""
+    """List the trained models, the systems and the ways of training."""
     from napari_segreview import _cli_models
 
     if add is not None:

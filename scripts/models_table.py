@@ -1,6 +1,6 @@
-"""The table of docs/models.md, from the catalogue: `python scripts/models_table.py`.
+"""The tables of the documents, from the catalogue: `python scripts/models_table.py`.
 
-Writes it anew between its two marks; with --check only says whether it is the same.
+Writes them anew between their two marks; with --check only says whether they are the same.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 from src_models.catalog import CARDS
+from src_models.catalog.methods import METHODS
 from src_models.catalog.voc2012 import VOC2012
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- made by scripts/models_table.py -->\n", "<!-- end -->\n"
 
 
-def markdown() -> str:
+def systems() -> str:
     """Systems with their counts, then the published figures on VOC 2012."""
     lines = [
         "| system | name in recipes | year | runs in | published parameters | compact |",
@@ -50,14 +51,34 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
+def methods() -> str:
+    """Ways of training, in the order of the page's sections."""
+    lines = [
+        "| method | name in recipes | theme | paper |",
+        "|---|---|---|---|",
+    ]
+    for card in METHODS.values():
+        paper = f"[{card.paper}]({card.reference})"
+        lines.append(f"| {card.title} | `{card.name}` | {card.theme} | {paper} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"models.md": systems, "methods.md": methods}
+
+
 def main() -> int:
-    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    fresh = before + begin + markdown() + end + after
-    if "--check" in sys.argv:
-        return int(fresh != before + begin + rest)
-    PAGE.write_text(fresh, encoding="utf-8")
-    return 0
+    """0 if all is as it should be."""
+    stale = False
+    for name, table in PAGES.items():
+        page = DOCS / name
+        text = page.read_text(encoding="utf-8")
+        before, begin, rest = text.partition(BEGIN)
+        _, end, after = rest.partition(END)
+        fresh = before + begin + table() + end + after
+        stale |= not (begin and end) or fresh != text
+        if "--check" not in sys.argv:
+            page.write_text(fresh, encoding="utf-8")
+    return int(stale and "--check" in sys.argv)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from napari_segreview.core.orientation import turn_to
 from napari_segreview.engine import LocalEngine
 from napari_segreview.scans import read_labels, read_one
 from src_models import card as cards
+from src_models.catalog.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,7 @@ def test_the_installed_command() -> None:
 def test_models_in_a_table(segreview: Segreview) -> None:
     said = segreview("models")
     assert said.status == 0
-    for name in (*cards.bundled(), "unet"):
+    for name in (*cards.bundled(), "unet", *METHODS):
         assert name in said.out
 
 
@@ -120,12 +121,22 @@ def test_models_for_programs(segreview: Segreview) -> None:
     assert unet["published_parameters"][0]["count"] == 31_030_658
     assert unet["results"][0]["source"] == "recalled"
     assert {"method", "miou", "extra_data"} <= set(facts["voc2012"][0])
+    assert {row["name"] for row in facts["methods"]} == set(METHODS)
 
 
 def test_one_system_in_words(segreview: Segreview) -> None:
     said = segreview("models", "promise12", "v-net").out
     assert "61,982,682 parameters" in said
     assert "segnet" not in said
+
+
+@pytest.mark.parametrize("words", ["random-contrasts", "billot painted"])
+def test_one_method_in_words(segreview: Segreview, words: str) -> None:
+    said = segreview("models", *words.split()).out
+    card = METHODS["random-contrasts"]
+    assert card.distinctive in said
+    assert all(f"Chosen here: {choice}" in said for choice in card.choices)
+    assert "Ways of training" not in said
 
 
 def test_published_results(segreview: Segreview) -> None:
@@ -141,6 +152,8 @@ def test_words_that_nothing_has(segreview: Segreview) -> None:
     assert (said.status, said.out) == (1, "")
     assert said.err == "segreview: no model 'vnett'; did you mean 'vnet'?\n"
     assert segreview("models", "--results", "vnett").out == ""
+    said = segreview("models", "random-contrsts")
+    assert said.err.endswith("did you mean 'random-contrasts'?\n")
 
 
 def test_a_damaged_model_of_ones_own_hides_no_other(

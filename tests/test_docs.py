@@ -11,6 +11,7 @@ import pytest
 
 from src_models.card import bundled, read_card
 from src_models.catalog import CARDS
+from src_models.catalog.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,7 +37,7 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_the_table_of_the_systems_is_that_of_the_catalogue() -> None:
+def test_the_tables_are_those_of_the_catalogue() -> None:
     run = [sys.executable, str(ROOT / "scripts" / "models_table.py"), "--check"]
     assert subprocess.run(run, check=False, timeout=60).returncode == 0
 
@@ -46,3 +47,11 @@ def test_every_system_has_its_paragraph() -> None:
     words = page.partition("## Parameters")[0]
     for card in CARDS.values():
         assert card.title in words, card.title
+
+
+def test_every_method_has_its_paragraph_below_its_theme() -> None:
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    sections = dict(part.split("\n", 1) for part in page.split("\n## ")[1:])
+    for card in METHODS.values():
+        theme = {"Sequence": "Sequences"}.get(card.theme, card.theme)
+        assert f"**`{card.name}`**" in sections[theme], card.name

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +29,9 @@ class Table:
     hovers: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     keys: tuple[str, ...] = ()
+
+
+def has_all(texts: Iterable[str], words: str) -> bool:
+    """Whether each of the words occurs in the texts, whatever its case."""
+    text = " ".join(texts).casefold()
+    return all(word in text for word in words.casefold().split())

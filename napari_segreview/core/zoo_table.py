@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_segreview.core.table import Cell, Table
+from napari_segreview.core.table import Cell, Table, has_all
 from src_models.catalog import CARDS, find_card
 from src_models.catalog.voc2012 import VOC2012
 
 if TYPE_CHECKING:
     from src_models.catalog import ModelCard
+    from src_models.catalog.methods import MethodCard
 
 SURE = {"the authors' release": "read", "second hand": "quoted", "recalled": "recalled"}
 SURENESS = (
@@ -51,8 +52,7 @@ def matches(card: ModelCard, words: str) -> bool:
         *card.preset_names,
         *results(card),
     )
-    text = " ".join(texts).casefold()
-    return all(word in text for word in words.casefold().split())
+    return has_all(texts, words)
 
 
 def _row(card: ModelCard) -> tuple[Cell, ...]:
@@ -94,8 +94,8 @@ def _dims(card: ModelCard) -> str:
     return ", ".join(f"{ndim}D" for ndim in card.dims)
 
 
-def results(card: ModelCard) -> tuple[str, ...]:
-    """Published figures of one system, a line each."""
+def results(card: ModelCard | MethodCard) -> tuple[str, ...]:
+    """Published figures of one system or method, a line each."""
     return tuple(
         f"{one.data}: {one.metric} {one.value}"
         f" ({', '.join(text for text in (one.setting, SURE[one.source]) if text)})"

@@ -1,32 +1,72 @@
-"""The catalogue: search it, read what a system is, add a trained model."""
+"""The catalogue: search it, read what an entry is, add a trained model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QLineEdit,
     QPushButton,
+    QTabBar,
     QWidget,
 )
 
+from napari_segreview.core.methods_table import method_in_words, methods_table
 from napari_segreview.core.state import State, view
 from napari_segreview.core.zoo_table import in_words, zoo_table
 from napari_segreview.ui.form import Panel, column, say, wrapped_label
 from napari_segreview.ui.table import chosen_key, fill_table, table_widget
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_segreview.core.session import Session
+    from napari_segreview.core.table import Table
+
+
+class Shown(NamedTuple):
+    """One part of the catalogue."""
+
+    title: str
+    hover: str
+    table: Callable[[str], Table]
+    in_words: Callable[[str], tuple[str, ...]]
+    nothing: str
+
+
+PARTS = (
+    Shown(
+        "Systems",
+        "Published nets",
+        zoo_table,
+        in_words,
+        "No system has all these words.",
+    ),
+    Shown(
+        "Ways of training",
+        "Published methods beside whole masks and a loss",
+        methods_table,
+        method_in_words,
+        "No way of training has all these words.",
+    ),
+)
 
 
 class ModelsPanel(Panel):
-    """Every system of the catalogue as a table, the chosen one in words below."""
+    """A part of the catalogue as a table, the chosen entry in words below."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
+        self.part = QTabBar()
+        self.part.setExpanding(False)
+        self.part.setDrawBase(False)
+        for at, part in enumerate(PARTS):
+            self.part.addTab(part.title)
+            self.part.setTabToolTip(at, part.hover)
+        self.part.currentChanged.connect(lambda _: self._search(self.words.text()))
         self.words = QLineEdit()
         self.words.setPlaceholderText("Search: name, year, author, idea…")
         self.words.setClearButtonEnabled(True)
@@ -45,6 +85,7 @@ class ModelsPanel(Panel):
         self.add.clicked.connect(self._ask_folder)
 
         layout = column(self)
+        layout.addWidget(self.part)
         layout.addWidget(self.words)
         layout.addWidget(self.table)
         layout.addWidget(self.about)
@@ -56,17 +97,19 @@ class ModelsPanel(Panel):
         self.add.setEnabled(not view(state).busy)
 
     def _search(self, words: str) -> None:
-        content = zoo_table(words)
+        part = PARTS[self.part.currentIndex()]
+        content = part.table(words)
         fill_table(self.table, content)
         if content.rows:
             self.table.selectRow(0)
             self._chosen()
         else:
-            say(self.about, "No system has all these words.")
+            say(self.about, part.nothing)
 
     def _chosen(self) -> None:
         name = chosen_key(self.table)
-        say(self.about, "\n".join(in_words(name)) if name else "")
+        part = PARTS[self.part.currentIndex()]
+        say(self.about, "\n".join(part.in_words(name)) if name else "")
 
     def _ask_folder(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Add a trained model")

@@ -27,6 +27,7 @@ from napari_segreview.scans import SAMPLES, read_labels
 from napari_segreview.ui.dock import Dock
 from napari_segreview.ui.runner import ThreadRunner
 from src_models.catalog import CARDS
+from src_models.catalog.methods import METHODS
 from src_models.errors import InputError
 from src_models.progress import Progress
 
@@ -377,6 +378,12 @@ def test_the_models_panel(make_napari_viewer: Callable[[], Any], qtbot: Any) -> 
     panel.table.sortItems(3)  # by published parameters
     panel.table.selectRow(panel.table.rowCount() - 1)
     assert panel.about.text().startswith("FCN-8s")
+    panel.part.setCurrentIndex(1)
+    assert panel.table.rowCount() == len(METHODS)
+    qtbot.keyClicks(panel.words, "billot")
+    assert panel.about.text().startswith("Images painted from labels (SynthSeg)")
+    qtbot.keyClicks(panel.words, "x")
+    assert panel.about.text() == "No way of training has all these words."
 
 
 def test_adding_a_model_in_the_panel(
