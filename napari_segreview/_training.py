@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.scan import Scan
     from src_models.data.cases import Case
     from src_models.training.config import Recipe
 
+    _Labels = npt.NDArray[np.uint8] | npt.NDArray[np.int16]
+
 
 def read_cases(recipe: Recipe, root: Path) -> Iterator[Case]:
     """Each image of the recipe's set below `root`, with its labels, oriented.
+
+    Those that the recipe calls unlabelled come after, with −1 everywhere.
 
     Raises
     ------
@@ -40,7 +46,16 @@ def read_cases(recipe: Recipe, root: Path) -> Iterator[Case]:
             f"no images {recipe.data.images} in {folder}; give the data folder with --data"
         )
     for path in paths:
-        yield _read_case(recipe, folder, path)
+        labels = recipe.data.labels.format(name=path.name, stem=_stem(path))
+        yield _read_case(recipe, path, folder / labels)
+    if recipe.data.unlabelled:
+        bare = sorted(set(folder.glob(recipe.data.unlabelled)) - set(paths))
+        if not bare:
+            raise InputError(
+                f"no unlabelled images {recipe.data.unlabelled} in {folder}"
+            )
+        for path in bare:
+            yield _read_case(recipe, path, None)
 
 
 def read_source(
@@ -90,7 +105,7 @@ def read_folder(folder: Path) -> Iterator[tuple[Case, Literal["mm", "px"]]]:
             "folders images and labels"
         )
     for path in paths:
-        stem = path.name.partition(".")[0]
+        stem = _stem(path)
         same = sorted((folder / "labels").glob(f"{escape(stem)}.*"))
         if not same:
             raise InputError(f"{path.name} has no labels in {folder / 'labels'}")
@@ -105,15 +120,18 @@ def read_folder(folder: Path) -> Iterator[tuple[Case, Literal["mm", "px"]]]:
         yield Case(stem, stem, image, labels.data, scan.grid.spacing), scan.grid.unit
 
 
-def _read_case(recipe: Recipe, folder: Path, path: Path) -> Case:
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _read_case(recipe: Recipe, path: Path, labels_path: Path | None) -> Case:
+    """One case; without a label file nothing of it is known."""
     from src_models.data.cases import Case  # wakes torch
 
-    stem = path.name.partition(".")[0]
     scan = read_one(path)
     check_finite(scan.data, path.name)
-    labels_path = folder / recipe.data.labels.format(name=path.name, stem=stem)
-    labels = read_labels(labels_path)
-    _check_case(recipe, scan, labels, path.name)
+    held = read_labels(labels_path) if labels_path else None
+    _check_case(recipe, scan, held, path.name)
     group = re.match(recipe.data.group, path.name)
     if group is None:
         raise InputError(
@@ -121,30 +139,41 @@ def _read_case(recipe: Recipe, folder: Path, path: Path) -> Case:
         )
     turn = turn_to(scan.grid, recipe.orientation)
     image = np.moveaxis(scan.data, -1, 0) if scan.has_channels else scan.data[None]
+    if len(image) < recipe.net.in_channels:  # grey, where colour is read too
+        image = np.repeat(image, recipe.net.in_channels, axis=0)
+    objects = held.data if held and recipe.data.instances else None
+    if held is None:
+        labels: _Labels = np.full(image.shape[1:], -1, np.int16)
+    elif objects is not None:
+        labels = (objects > 0).astype(np.uint8)
+    else:
+        labels = _mapped(held.data, recipe, path.name)
     return Case(
-        name=stem,
+        name=_stem(path),
         group=group.group(1),
         image=turn.apply(image),
-        labels=np.ascontiguousarray(
-            turn.apply(_mapped(labels.data, recipe, path.name))
-        ),
+        labels=np.ascontiguousarray(turn.apply(labels)),
         spacing=turn.of(scan.grid.spacing),
+        instances=None
+        if objects is None
+        else np.ascontiguousarray(turn.apply(objects.astype(np.int32))),
     )
 
 
-def _check_case(recipe: Recipe, scan: Scan, labels: LabelMap, name: str) -> None:
-    """Whether the net of the recipe can learn from the pair."""
-    apart = scan.grid.difference(labels.grid)
+def _check_case(recipe: Recipe, scan: Scan, labels: LabelMap | None, name: str) -> None:
+    """Whether the net of the recipe can learn from the pair, or from the image alone."""
+    apart = scan.grid.difference(labels.grid) if labels else ""
     if apart:
         raise InputError(f"{name} and its labels lie on different grids ({apart})")
     want = recipe.net
-    has_time = scan.has_time or labels.has_time
+    has_time = scan.has_time or (labels is not None and labels.has_time)
     if has_time or scan.grid.ndim != want.ndim:
         raise InputError(
             f"{name} is {scan.grid.ndim}D{' with frames' if has_time else ''}, the "
             f"recipe's net learns from single {want.ndim}D images"
         )
-    if scan.channels != want.in_channels:
+    grey_as_colour = not scan.has_channels and want.in_channels == 3 and want.ndim == 2
+    if scan.channels != want.in_channels and not grey_as_colour:
         raise InputError(
             f"{name} has {scan.channels} channel(s), the recipe's net reads "
             f"{want.in_channels}"
@@ -157,15 +186,16 @@ def _check_case(recipe: Recipe, scan: Scan, labels: LabelMap, name: str) -> None
 
 
 def _mapped(
-    data: np.typing.NDArray[np.unsignedinteger], recipe: Recipe, name: str
-) -> np.typing.NDArray[np.uint8]:
-    """Values of the file → the recipe's labels."""
+    data: npt.NDArray[np.unsignedinteger], recipe: Recipe, name: str
+) -> _Labels:
+    """Values of the file → the recipe's labels; signed where some are unknown."""
     mapping = {int(old): new for old, new in recipe.data.values.items()}
     known = {0, *(row.value for row in recipe.labels)}
-    out = np.zeros(data.shape, np.uint8)
+    unknown = -1 in mapping.values()
+    out = np.zeros(data.shape, np.int16 if unknown else np.uint8)
     for value in np.unique(data):
         label = mapping.get(int(value), int(value))
-        if label not in known:
+        if label not in known | {-1}:
             raise InputError(
                 f"{name}: its labels have the value {value}, which the recipe does not "
                 f"name; there are {sorted(known)}. Add it to data.values"

@@ -155,6 +155,40 @@ def test_cases_as_training_sees_them(recipe: Path) -> None:
     assert (one.group, one.spacing) == ("case03", (1.0, 1.0))
 
 
+def test_what_an_annotator_leaves(recipe: Path) -> None:
+    """A labels layer with strokes: 1 the square, 2 background, 0 not looked at."""
+    strokes = np.zeros((16, 18), np.uint8)
+    strokes[3, 2:7], strokes[12, :] = 1, 2
+    Image.fromarray(strokes).save("set/labels/case03.png")
+    for number in set(range(CASES)) - {3}:
+        Path(f"set/images/case{number:02d}.png").unlink()
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save("set/more_case50.png")
+    text = RECIPE.replace("255 = 1", "0 = -1, 1 = 1, 2 = 0")
+    text = text.replace('name = "made', 'unlabelled = "more_*.png"\nname = "made')
+    recipe.write_text(text.replace("(case", ".*(case"))
+    marked, bare = read_cases(read_recipe(recipe), Path())
+    wanted = np.select([strokes == 1, strokes == 2], [1, 0], -1)
+    assert np.array_equal(marked.labels, wanted)
+    assert (bare.name, bare.group) == ("more_case50", "case50")
+    assert bare.labels.shape == (9, 9)
+    assert (bare.labels == -1).all()
+
+
+def test_objects_and_grey_where_colour_is_read(recipe: Path) -> None:
+    stored = np.asarray(Image.open("set/labels/case03.png"))
+    objects = np.uint16(stored // 255)
+    objects[:, 9:] *= 300
+    Image.fromarray(objects).save("set/labels/case03.png")
+    text = RECIPE.replace("values = { 255 = 1 }", "instances = true")
+    recipe.write_text(text.replace("in_channels = 1", "in_channels = 3"))
+    case = list(read_cases(read_recipe(recipe), Path()))[3]
+    assert case.image.shape == (3, 16, 18)
+    assert (case.image == case.image[0]).all()
+    assert np.array_equal(case.labels, objects > 0)
+    assert case.instances is not None
+    assert np.array_equal(case.instances, objects)
+
+
 def test_volumes_are_turned_as_the_recipe_says(recipe: Path) -> None:
     image = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
     labels = np.uint8(image > 0)  # stored x, y, z

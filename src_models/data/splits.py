@@ -48,15 +48,25 @@ def split_cases(
 ) -> Split:
     """Put each case on its group's side.
 
+    A case of which nothing is known can only be learnt from. It goes to training, unless
+    known cases of its group are held elsewhere: then it is on no side.
+
     Raises
     ------
     InputError
         If a side gets no case.
     """
     sides: dict[Side, list[Case]] = {"train": [], "validation": [], "locked": []}
-    for case in cases:
+    known = [bool((case.labels >= 0).any()) for case in cases]
+    held = {
+        case.group for case, any_known in zip(cases, known, strict=True) if any_known
+    }
+    for case, any_known in zip(cases, known, strict=True):
         side = side_of(case.group, salt=salt, validation=validation, locked=locked)
-        sides[side].append(case)
+        if any_known or side == "train":
+            sides[side].append(case)
+        elif case.group not in held:
+            sides["train"].append(case)
     empty = [side for side, held in sides.items() if not held]
     if empty:
         raise InputError(

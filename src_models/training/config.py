@@ -31,7 +31,11 @@ class DataSpec(Record):
     """Where cases are, below the data folder, and how they are split.
 
     `group` is a regular expression on the case's name; its first group (patient, child)
-    is what the split keeps together. `values` maps values in the label files to labels.
+    is what the split keeps together. `values` maps values in the label files to labels,
+    or to −1: nothing is known there, e.g. `{ 0 = -1, 9 = 0 }` where 0 was not looked at
+    and 9 is background. `instances`: each value above 0 is an object of the only
+    structure. `unlabelled` are images without label files, for methods that learn from
+    such too.
     """
 
     folder: str
@@ -39,6 +43,8 @@ class DataSpec(Record):
     labels: str
     group: str = "(.*)"
     values: dict[str, int] = Field(default_factory=dict)
+    instances: bool = False
+    unlabelled: str = ""
     name: str
     licence: str
     credit: str
@@ -193,8 +199,14 @@ def _rules(recipe: Recipe) -> tuple[tuple[bool, str], ...]:
             f"labels must have the values {wanted}, in that order; got {labels}",
         ),
         (
-            all(0 <= value < classes for value in data.values.values()),
-            f"data.values must map to 0 … {classes - 1}, got {data.values}",
+            all(-1 <= value < classes for value in data.values.values()),
+            f"data.values must map to 0 … {classes - 1}, got {data.values}; or to -1 "
+            "where nothing is known",
+        ),
+        (
+            not data.instances or (classes == 2 and not data.values),
+            f"data.instances needs net.classes = 2 and no data.values, got {classes} and "
+            f"{data.values}",
         ),
         (
             set(axes) <= set(range(ndim)),

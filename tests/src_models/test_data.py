@@ -77,6 +77,20 @@ class TestSplit:
         assert sum(map(len, sides)) == len(set.union(*sides)) == 60
         assert len(split.train) + len(split.validation) + len(split.locked) == 120
 
+    def test_what_is_unlabelled_is_only_learnt_from(self) -> None:
+        known, unknown = np.zeros((2, 2), np.uint8), np.full((2, 2), -1, np.int16)
+        whole = [Case(f"p{i}", f"p{i}", known[None], known, (1, 1)) for i in range(60)]
+        same = [Case(f"q{i}", f"p{i}", known[None], unknown, (1, 1)) for i in range(60)]
+        own = [Case(f"r{i}", f"r{i}", known[None], unknown, (1, 1)) for i in range(20)]
+        before = split_cases(whole, **SHARES)
+        split = split_cases([*whole, *same, *own], **SHARES)
+        assert (split.validation, split.locked) == (before.validation, before.locked)
+        trained = {case.group for case in before.train}
+        assert {case.group for case in split.train} == trained | {
+            f"r{i}" for i in range(20)
+        }
+        assert len(split.train) == 2 * len(trained) + 20
+
     def test_an_empty_side_is_refused(self) -> None:
         with pytest.raises(InputError, match="of 0 cases none falls on the side train"):
             split_cases([], **SHARES)

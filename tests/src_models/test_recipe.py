@@ -106,6 +106,12 @@ class TestRecipe:
             ),
             ("classes = 2", "classes = 3", "labels must have the values [1, 2]"),
             ("255 = 1", "255 = 2", "data.values must map to 0 … 1, got {'255': 2}"),
+            ("255 = 1", "255 = -2", "or to -1 where nothing is known"),
+            (
+                "values = { 255 = 1 }",
+                "values = { 255 = 1 }\ninstances = true",
+                "data.instances needs net.classes = 2 and no data.values, got 2 and",
+            ),
             ("axes = [0, 1]", "axes = [2]", "mirror_axes must be in 0 … 1, got [2]"),
             ("locked = 0.2", "locked = 0.6", "data.locked: Input should be less"),
             (
