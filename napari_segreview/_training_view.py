@@ -56,9 +56,11 @@ def follow_training(
 
 def line(epoch: Epoch) -> str:
     """One epoch in words."""
+    more = "".join(f"{name} {value:.4f}  " for name, value in epoch.more.items())
+    note = f"\n{epoch.note}" if epoch.note else ""
     return (
         f"epoch {epoch.number}/{epoch.of}  loss {epoch.loss:.4f}  "
-        f"Dice {epoch.dice:.4f}  best {epoch.best:.4f}  {epoch.seconds:.0f} s"
+        f"Dice {epoch.dice:.4f}  best {epoch.best:.4f}  {more}{epoch.seconds:.0f} s{note}"
     )
 
 
@@ -67,19 +69,22 @@ def picture(epochs: Sequence[Epoch], bar: RenderableType) -> RenderableType:
     if not epochs:
         return bar
     table = Table(box=None)
-    for header in ("epoch", "loss", "Dice", "best", "rate", "seconds"):
+    more = tuple(epochs[0].more)
+    for header in ("epoch", "loss", "Dice", "best", *more, "rate", "seconds"):
         table.add_column(header, justify="right")
     for one in epochs[-ROWS:]:
         table.add_row(
             f"{one.number}/{one.of}",
             *(f"{value:.4f}" for value in (one.loss, one.dice, one.best)),
+            *(f"{one.more[name]:.4f}" for name in more),
             f"{one.rate:.1e}",
             f"{one.seconds:.0f}",
         )
     curves = Table(box=None, show_header=False)
     curves.add_row("loss", sparkline([one.loss for one in epochs]))
     curves.add_row("Dice", sparkline([one.dice for one in epochs]))
-    return Group(table, curves, bar)
+    notes = [epochs[-1].note] if epochs[-1].note else []
+    return Group(table, curves, *notes, bar)
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -226,10 +226,12 @@ def train(
     )
     if card is None:  # one of the further processes; the first one reports
         return
+    beside = card.baseline
+    without = f" ({beside.mean_dice:.4f} without the method)" if beside else ""
     _say(
-        f"{card.title}: Dice {card.locked.mean_dice:.4f} on {card.locked.cases} locked "
-        f"cases, {card.validation.mean_dice:.4f} on {card.validation.cases} validation "
-        f"cases\nWrote {output}"
+        f"{card.title}: Dice {card.locked.mean_dice:.4f}{without} on {card.locked.cases} "
+        f"locked cases, {card.validation.mean_dice:.4f} on {card.validation.cases} "
+        f"validation cases\nWrote {output}"
     )
 
 

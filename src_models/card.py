@@ -150,6 +150,8 @@ class TrainedCard(Record):
         Spatial axes over which mirrored predictions may be averaged.
     mirror : bool
         Whether they are, unless the user says otherwise; the scores were measured so.
+    baseline : Scores, optional
+        Of the same net trained beside this one without its method, on the locked cases.
     """
 
     schema_version: Literal[1] = 1
@@ -172,6 +174,7 @@ class TrainedCard(Record):
     data: DataInfo
     validation: Scores
     locked: Scores
+    baseline: Scores | None = None
     precision: Literal["float32", "float16"]
     sha256: str
     versions: dict[str, str]

@@ -17,15 +17,6 @@ import torch
 
 from src_models.data.cases import check_structures
 from src_models.errors import InputError
-from src_models.synthesis.learn import FOR_USE, Turn, Work, learn, one_device
-from src_models.synthesis.parts import (
-    check_all,
-    judged,
-    maker_of,
-    method_of,
-    ready,
-    segmentor_of,
-)
 from src_models.synthesis.registration import (
     colour_net,
     flow_net,
@@ -35,6 +26,15 @@ from src_models.synthesis.registration import (
 )
 from src_models.synthesis.warp import random_flow, smooth_noise, warp, warp_labels
 from src_models.training.methods import options_of
+from src_models.training.taught import (
+    check_all,
+    judged,
+    maker_of,
+    method_of,
+    ready,
+    segmentor_of,
+)
+from src_models.training.turns import FOR_USE, Turn, Work, learn, one_device
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -191,10 +191,10 @@ class Pairs:
         return made
 
     def turns(
-        self, nets: Mapping[str, nn.Module], made: dict[str, Tensor], number: int
+        self, nets: Mapping[str, nn.Module], made: dict[str, Tensor], key: Key
     ) -> Iterator[Turn]:
         """How to move and how to colour; later what to find in the results."""
-        if number <= self.before:
+        if key.epoch <= self.before:
             yield Turn(("flow",), self.moving(nets, made))
             yield Turn(("colour",), self.colouring(nets, made))
             return
@@ -205,7 +205,7 @@ class Pairs:
             images = [*images, pair[0]] if kept else [pair[0]]
             labels = [*labels, pair[1]] if kept else [pair[1]]
         said = nets[FOR_USE](torch.cat(images))
-        yield Turn((FOR_USE,), judged(self.recipe, said, torch.cat(labels), number))
+        yield Turn((FOR_USE,), judged(self.recipe, said, torch.cat(labels), key.epoch))
 
     def moving(self, nets: Mapping[str, nn.Module], made: dict[str, Tensor]) -> Tensor:
         """Atlas to scan, and scan to atlas with the same net."""

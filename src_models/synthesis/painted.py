@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from src_models.data.augment import augmentation
 from src_models.synthesis.contrasts import Painter
-from src_models.synthesis.learn import FOR_USE, Turn, Work, learn, one_device
-from src_models.synthesis.parts import (
+from src_models.training.methods import options_of
+from src_models.training.taught import (
     check_all,
     judged,
     maker_of,
     method_of,
     segmentor_of,
 )
-from src_models.training.methods import options_of
+from src_models.training.turns import FOR_USE, Turn, Work, learn, one_device
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from src_models.data.loader import Batch
+    from src_models.data.loader import Batch, Key
     from src_models.data.splits import Split
     from src_models.progress import Progress
     from src_models.synthesis.options import RandomContrasts
@@ -57,12 +57,10 @@ def fit(
     maker = maker_of(recipe, cases.train, painter)
     nets = {FOR_USE: segmentor_of(recipe)}
 
-    def turns(
-        nets: Mapping[str, nn.Module], batch: Batch, number: int
-    ) -> Iterator[Turn]:
+    def turns(nets: Mapping[str, nn.Module], batch: Batch, key: Key) -> Iterator[Turn]:
         images, labels, maps = batch
         said = nets[FOR_USE](images)
-        yield Turn((FOR_USE,), judged(recipe, said, labels, number, maps))
+        yield Turn((FOR_USE,), judged(recipe, said, labels, key.epoch, maps))
 
     work = Work(
         nets=nets, make=lambda key: tuple(maker.make(key)), turns=turns, rate=0.0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PARTS = ("net", "ema")
 FACTS = {"epoch", "best", "history", "recipe", "scaler"}
 BEST = "best.safetensors"
+BASELINE = "baseline.safetensors"  # best of the net that is taught without the method
 # What reading a file that is cut, edited or of another net can end in.
 DAMAGE = (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError)
 
@@ -100,8 +101,8 @@ def load(
     return facts
 
 
-def load_best(folder: Path, net: nn.Module) -> None:
-    """Give the net the best weights of the run.
+def load_best(folder: Path, net: nn.Module, name: str = BEST) -> None:
+    """Give the net the best weights of the run, or those in its file of another name.
 
     Raises
     ------
@@ -109,7 +110,7 @@ def load_best(folder: Path, net: nn.Module) -> None:
         If their file is missing, damaged or of another net.
     """
     try:
-        net.load_state_dict(load_file(folder / BEST))
+        net.load_state_dict(load_file(folder / name))
     except DAMAGE as error:
         raise _beyond_repair(folder, error) from None
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 HISTORY, SETTINGS, EVENTS = "history.csv", "settings.json", "events"
@@ -29,6 +30,10 @@ class Epoch:
     seconds : float
     rate : float
         Learning rate of its last step.
+    more : mapping of str to float
+        What a method measures beside, by the name of its column.
+    note : str
+        What a person should know of the epoch; mostly nothing.
     """
 
     number: int
@@ -38,6 +43,15 @@ class Epoch:
     best: float
     seconds: float
     rate: float = 0.0
+    more: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    def row(self) -> dict[str, float]:
+        """All numbers, by the name of their column."""
+        values = asdict(self)
+        del values["note"]
+        more: dict[str, float] = values.pop("more")
+        return {**values, **more}
 
 
 def write_settings(run: Path, settings: dict[str, Any]) -> None:
@@ -60,7 +74,7 @@ def write_events(run: Path, epoch: Epoch) -> None:
         return
     # Events of an interrupted run that are done again are dropped.
     with board.SummaryWriter(str(run / EVENTS), purge_step=epoch.number) as writer:
-        for name, value in asdict(epoch).items():
+        for name, value in epoch.row().items():
             if name not in ("number", "of"):
                 writer.add_scalar(name, value, epoch.number)
 

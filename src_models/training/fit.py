@@ -6,7 +6,6 @@ import os
 import platform
 import time
 from contextlib import closing
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +117,7 @@ def fit(
             best = reached if better else facts["best"]
             took = time.monotonic() - began
             epoch = Epoch(number, plan.epochs, loss, reached, best, took, rate)
-            history.append(asdict(epoch))
+            history.append(epoch.row())
             facts |= {"epoch": number, "best": best}
             if fabric.is_global_zero:
                 _save(run, parts, facts, better=better)

@@ -10,10 +10,12 @@ import torch
 from torch import distributed
 
 from src_models.card import TrainedCard
+from src_models.catalog import create_net
 from src_models.data.cases import check_cases
 from src_models.data.splits import Split, split_cases
 from src_models.inference import Options
 from src_models.progress import Progress
+from src_models.training import checkpoint
 from src_models.training.cards import draft_card
 from src_models.training.evaluate import (
     Found,
@@ -99,11 +101,14 @@ def train(
     for side, held in (("validation", sides.validation), ("locked", sides.locked)):
         found[side] = yield from _measure(net, card, recipe, side, held)
     scores = {side: summary([one for _, one in rows]) for side, rows in found.items()}
+    beside = yield from _measure_baseline(recipe, run, card, sides, net)
+    if beside:
+        scores["baseline"] = summary([one for _, one in beside["locked, baseline"]])
     values = {**card.model_dump(warnings=False), **scores}
     card = save_model(net, TrainedCard.model_validate(values), out)
     for side, rows in found.items():
         write_cases(rows, out / f"{side}.csv")
-    write_summary(found, out / "summary.csv")
+    write_summary({**found, **beside}, out / "summary.csv")
     return card
 
 
@@ -116,6 +121,21 @@ def _measure(
     for one in reports(net, card, cases, tolerance=recipe.tolerance, options=options):
         found.append(one)
         yield Progress(len(found), len(cases), f"evaluating {side} case {one[0]}")
+    return found
+
+
+def _measure_baseline(
+    recipe: Recipe, run: Path, card: TrainedCard, sides: Split, like: nn.Module
+) -> Generator[Progress, None, dict[str, Found]]:
+    """What the net taught without the method reaches, where a method has left one."""
+    if not (run / checkpoint.BASELINE).is_file():
+        return {}
+    net = create_net(recipe.net).to(next(like.parameters()).device)
+    checkpoint.load_best(run, net, checkpoint.BASELINE)
+    found: dict[str, Found] = {}
+    for side, held in (("validation", sides.validation), ("locked", sides.locked)):
+        name = f"{side}, baseline"
+        found[name] = yield from _measure(net, card, recipe, name, held)
     return found
 
 

@@ -18,16 +18,17 @@ from src_models.card import Intensity
 from src_models.errors import InputError
 from src_models.progress import drain
 from src_models.synthesis.contrasts import Painter, paint, regions
-from src_models.synthesis.learn import FOR_USE, Turn, Work, learn, one_device
 from src_models.synthesis.options import RandomContrasts
 from src_models.synthesis.warp import integrated, random_flow, warp, warp_labels
 from src_models.training.curves import Epoch
 from src_models.training.methods import fit_of
+from src_models.training.turns import FOR_USE, Turn, Work, learn, one_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from src_models.data.loader import Key
     from src_models.data.splits import Split
 
 PLAIN = RandomContrasts(
@@ -175,7 +176,7 @@ class TestTurns:
 
     def test_a_turn_moves_its_own_nets_alone(self, tmp_path: Path) -> None:
         def turns(
-            nets: Mapping[str, nn.Module], image: Any, number: int
+            nets: Mapping[str, nn.Module], image: Any, key: Key
         ) -> Iterator[Turn]:
             yield Turn(("other",), nets[FOR_USE](nets["other"](image)[:, :1]).sum())
 
@@ -183,7 +184,7 @@ class TestTurns:
 
     def test_a_loss_that_is_no_number_names_its_nets(self, tmp_path: Path) -> None:
         def turns(
-            nets: Mapping[str, nn.Module], image: Any, number: int
+            nets: Mapping[str, nn.Module], image: Any, key: Key
         ) -> Iterator[Turn]:
             yield Turn(("other",), nets["other"](image).sum() * float("nan"))
 

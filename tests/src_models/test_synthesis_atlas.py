@@ -14,7 +14,6 @@ from src_models.data.loader import Key
 from src_models.errors import InputError
 from src_models.progress import drain
 from src_models.synthesis.atlas import Pairs, centred, chosen, fit
-from src_models.synthesis.learn import FOR_USE
 from src_models.synthesis.options import LearnedTransforms
 from src_models.synthesis.registration import (
     colour_net,
@@ -23,6 +22,7 @@ from src_models.synthesis.registration import (
     roughness,
     unlike,
 )
+from src_models.training.turns import FOR_USE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,8 +165,11 @@ class TestPairs:
         made, held = pairs(learn_from=learn_from), nets()
         seen: list[int] = []
         held[FOR_USE].register_forward_hook(lambda *at: seen.append(len(at[1][0])))
-        first = [turn.nets for turn in made.turns(held, made.make(self.key), 1)]
-        later = [turn.nets for turn in made.turns(held, made.make(self.key), 2)]
+        first = [turn.nets for turn in made.turns(held, made.make(self.key), self.key)]
+        later = [
+            turn.nets
+            for turn in made.turns(held, made.make(self.key), Key(2, 1, range(2)))
+        ]
         assert (first, later) == ([("flow",), ("colour",)], [(FOR_USE,)])
         assert seen == [count]
 

@@ -1,4 +1,4 @@
-"""What the methods share: checks, the net for use, patches, its loss."""
+"""What the ways of training share: checks, the net for use, patches, its loss."""
 
 from __future__ import annotations
 

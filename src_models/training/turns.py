@@ -3,6 +3,9 @@
 One optimizer holds the weights of all nets. A turn's loss is differentiated with respect
 to the weights of the turn's own nets and to nothing else, and the optimizer leaves weights
 without a gradient alone; so no turn can move another's nets.
+
+A net beside the one for use is its baseline: it learns from the same batches in the same
+schedule by turns of its own, and is averaged and measured as that one is.
 """
 
 from __future__ import annotations
@@ -10,8 +13,8 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
     from src_models.training.config import Recipe
 
 FOR_USE = "segmentor"  # the net that training gives
+BASELINE = "baseline"  # the same net, taught without the method
+# Nets that are averaged and measured, and where the best weights of each are.
+BESTS = {FOR_USE: checkpoint.BEST, BASELINE: checkpoint.BASELINE}
 Nets = dict[str, nn.Module]
 
 
@@ -55,6 +61,16 @@ class Turn(NamedTuple):
     loss: Tensor
 
 
+class Watch(Protocol):
+    """Who looks on: knows what earlier epochs gave, says what this one gave."""
+
+    def begin(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Called before each epoch with the rows of those before it."""
+
+    def end(self) -> tuple[Mapping[str, float], str]:
+        """Called after an epoch: columns for its row, and words if there is need."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What sets one method apart.
@@ -62,23 +78,30 @@ class Work:
     Attributes
     ----------
     nets : mapping of str to Module
-        All that learn; `FOR_USE` is averaged, measured and given in the end.
+        All that learn. `FOR_USE` is averaged, measured and given in the end; so is
+        `BASELINE`, where there is one, but that it is left in the run's folder.
     make : callable
         Key → the tensors of a step, on the CPU; on a thread beside the nets.
     turns : callable
-        (nets, tensors on the device, epoch from 1) → the step's turns, one after the
+        (nets, tensors on the device, the step's key) → the step's turns, one after the
         other: each is learnt from before the next is asked for.
     rate : float
         Learning rate of the nets that are not for use.
     before : int
         Epochs at the start in which the net for use does not learn.
+    rounds : int
+        Times `train.steps` steps in an epoch; in each the net for use begins anew with
+        the epoch's part of the learning rate, so it should learn in one of them alone.
+    watch : Watch, optional
     """
 
     nets: Nets
     make: Callable[[Key], Any]
-    turns: Callable[[Mapping[str, nn.Module], Any, int], Iterator[Turn]]
+    turns: Callable[[Mapping[str, nn.Module], Any, Key], Iterator[Turn]]
     rate: float
     before: int = 0
+    rounds: int = 1
+    watch: Watch | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -90,7 +113,7 @@ class Going:
     fabric: Fabric
     held: nn.ModuleDict
     nets: Mapping[str, nn.Module]
-    ema: nn.Module
+    averaged: nn.ModuleDict
     optimizer: torch.optim.Optimizer
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -129,7 +152,8 @@ def learn(
     """Train; returns the best net for use by validation Dice, with averaged weights.
 
     As `src_models.training.fit.fit` in what it yields, writes and raises, and in that an
-    interrupted run goes on to what it would have given.
+    interrupted run goes on to what it would have given. A baseline's best weights are
+    left in the run's folder.
     """
     plan = recipe.train
     run.mkdir(parents=True, exist_ok=True)
@@ -138,26 +162,42 @@ def learn(
     write_settings(run, {**facts["recipe"], "device": str(fabric.device)})
     card = draft_card(recipe, cases)
     epochs = range(facts["epoch"] + 1, plan.epochs + 1)
-    keys = Share(recipe.patches.batch).keys(epochs, plan.steps)
+    keys = Share(recipe.patches.batch).keys(epochs, work.rounds * plan.steps)
     workers = 1 if plan.workers is None else plan.workers
-    with closing(ahead(work.make, keys, workers=workers)) as made:
+    with closing(
+        ahead(lambda key: (key, work.make(key)), keys, workers=workers)
+    ) as made:
         for number in epochs:
             if plan.patience and since_best(going.scores) >= plan.patience:
                 break
             began = time.monotonic()
             loss, rate = yield from _epoch(going, number, made)
-            reached = mean_dice(going.ema, card, cases.validation, fabric)
-            better = reached > facts["best"]
-            best = reached if better else facts["best"]
-            took = time.monotonic() - began
-            epoch = Epoch(number, plan.epochs, loss, reached, best, took, rate)
-            facts["history"].append(asdict(epoch))
-            facts |= {"epoch": number, "best": best}
-            _save(run, going, better=better)
+            reached = {
+                name: mean_dice(net, card, cases.validation, fabric)
+                for name, net in going.averaged.items()
+            }
+            better = {n for n, dice in reached.items() if dice > facts["bests"][n]}
+            facts["bests"] |= {name: reached[name] for name in better}
+            columns, note = work.watch.end() if work.watch else ({}, "")
+            epoch = Epoch(
+                number,
+                plan.epochs,
+                loss,
+                reached[FOR_USE],
+                facts["bests"][FOR_USE],
+                time.monotonic() - began,
+                rate,
+                more={k: v for k, v in reached.items() if k != FOR_USE} | {**columns},
+                note=note,
+            )
+            facts["history"].append(epoch.row())
+            facts |= {"epoch": number, "best": epoch.best}
+            _save(run, going, better)
             write_events(run, epoch)
             yield epoch
-    checkpoint.load_best(run, going.ema)
-    return going.ema
+    for name, net in going.averaged.items():
+        checkpoint.load_best(run, net, BESTS[name])
+    return going.averaged[FOR_USE]
 
 
 def _begin(
@@ -166,13 +206,15 @@ def _begin(
     """Fresh, or as the interrupted run had left it."""
     plan = recipe.train
     held = nn.ModuleDict(work.nets)
-    ema = deepcopy(held[FOR_USE]).requires_grad_(False)
+    measured = [name for name in BESTS if name in held]
+    averaged = nn.ModuleDict({name: deepcopy(held[name]) for name in measured})
+    averaged.requires_grad_(False)
     fabric.to_device(held)
-    fabric.to_device(ema)
+    fabric.to_device(averaged)
     optimizer = torch.optim.AdamW(
         [
             {"params": net.parameters(), "lr": plan.learning_rate, "name": name}
-            if name == FOR_USE
+            if name in measured
             # Betas of the adversarial nets' papers; no weight decay there either.
             else {
                 "params": net.parameters(),
@@ -185,29 +227,30 @@ def _begin(
         ],
         weight_decay=plan.weight_decay,
     )
-    facts = checkpoint.load(run, net=held, ema=ema, optimizer=optimizer)
+    facts = checkpoint.load(run, net=held, ema=averaged, optimizer=optimizer)
     settings = {
         **recipe.model_dump(mode="json", exclude=WORDS),
         "cases": sorted(case.name for case in cases.train),
     }
-    facts = facts or {"epoch": 0, "best": -1.0, "history": [], "recipe": settings}
+    fresh = {"epoch": 0, "best": -1.0, "bests": dict.fromkeys(measured, -1.0)}
+    facts = facts or {**fresh, "history": [], "recipe": settings}
     if facts["recipe"] != settings:
         raise InputError(
             f"{run} holds a run of {recipe.name} with other settings or cases; delete "
             "the folder to start again, or name another one with --run"
         )
     nets = {name: fabric.setup_module(net) for name, net in held.items()}
-    return Going(recipe, work, fabric, held, nets, ema, optimizer, facts)
+    return Going(recipe, work, fabric, held, nets, averaged, optimizer, facts)
 
 
-def _save(run: Path, going: Going, *, better: bool) -> None:
+def _save(run: Path, going: Going, better: set[str]) -> None:
     """The best first: if it alone is new, the epoch is done again, to the same end."""
-    if better:
-        save_tensors(going.ema.state_dict(), run / checkpoint.BEST)
+    for name in better:
+        save_tensors(going.averaged[name].state_dict(), run / BESTS[name])
     checkpoint.save(
         run,
         net=going.held,
-        ema=going.ema,
+        ema=going.averaged,
         optimizer=going.optimizer,
         facts=going.facts,
     )
@@ -215,18 +258,22 @@ def _save(run: Path, going: Going, *, better: bool) -> None:
 
 
 def _epoch(
-    going: Going, number: int, made: Iterator[Any]
+    going: Going, number: int, made: Iterator[tuple[Key, Any]]
 ) -> Generator[Progress, None, tuple[float, float]]:
     """One epoch's steps; returns the mean of its last turns' losses, and the rate."""
     plan, work = going.recipe.train, going.work
     torch.manual_seed(int(np.random.default_rng([plan.seed, number]).integers(2**31)))
     going.held.train()
+    if work.watch:
+        work.watch.begin(going.facts["history"])
     losses, rate, scores = [], 0.0, going.scores
-    for i in range(1, plan.steps + 1):
-        rate = _set_rates(going, number, i, scores)
-        batch = going.fabric.to_device(next(made))
+    total = work.rounds * plan.steps
+    for i in range(1, total + 1):
+        done = (number - work.before - 1) * plan.steps + (i - 1) % plan.steps
+        rate = _set_rates(going, number, done, scores)
+        key, batch = next(made)
         found: dict[str, float] = {}
-        for turn in work.turns(going.nets, batch, number):
+        for turn in work.turns(going.nets, going.fabric.to_device(batch), key):
             value = _take(going, turn)
             if value is None:
                 raise InputError(
@@ -235,25 +282,25 @@ def _epoch(
                     "is kept. Lower method.options.learning_rate or train.learning_rate"
                 )
             found["+".join(turn.nets)] = value
-            if FOR_USE in turn.nets:
-                steps = (number - work.before - 1) * plan.steps + i - 1
-                decay = min(plan.ema, (1 + steps) / (10 + steps))
-                average_into(going.ema, going.held[FOR_USE], decay)
+            decay = min(plan.ema, (1 + done) / (10 + done))
+            for name in going.averaged.keys() & set(turn.nets):
+                average_into(going.averaged[name], going.held[name], decay)
         losses.append(sum(found.values()))
         parts = "  ".join(f"{name} {value:.3f}" for name, value in found.items())
-        yield Progress(i, plan.steps, f"epoch {number}  {parts}")
+        yield Progress(i, total, f"epoch {number}  {parts}")
     return float(np.mean(losses)), rate
 
 
-def _set_rates(going: Going, number: int, i: int, scores: Sequence[float]) -> float:
-    """The learning rates of a step; returns that of the net for use."""
+def _set_rates(going: Going, number: int, done: int, scores: Sequence[float]) -> float:
+    """The learning rates of a step; returns that of the net for use.
+
+    `done`: steps that the net for use has behind it, if it learns in every one.
+    """
     plan, work = going.recipe.train, going.work
-    first = number <= work.before
     rest = plan.model_copy(update={"epochs": plan.epochs - work.before})
-    done = (number - work.before - 1) * plan.steps + i - 1
-    factor = 1.0 if first else factor_of(rest, done, scores)
+    factor = 1.0 if number <= work.before else factor_of(rest, done, scores)
     for group in going.optimizer.param_groups:
-        own = plan.learning_rate if group["name"] == FOR_USE else work.rate
+        own = plan.learning_rate if group["name"] in going.averaged else work.rate
         group["lr"] = own * factor
     return plan.learning_rate * factor
 

@@ -1,0 +1,1 @@
+"""Second nets that judge the first one's answers."""

@@ -1,0 +1,56 @@
+"""What a recipe may say of each adversarial method. Wakes no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from src_models.card import Record
+
+Size = Literal["compact", "paper"]
+
+
+class Adversarial(Record):
+    """What they have in common.
+
+    Attributes
+    ----------
+    weight : float
+        Of the critic's term beside the recipe's loss.
+    learning_rate : float
+        Of the critics.
+    size : {"compact", "paper"}
+        Widths of the critics: as published, or a quarter of it.
+    alone : float
+        Share of the epochs, at the start, in which the segmentor learns without them.
+    on_collapse : {"report", "dismiss"}
+        What happens when a critic says nothing any more: a note in each epoch, or the
+        segmentor goes on without it. One whose answers are no numbers always goes.
+    patience : int
+        Epochs in a row with the same symptom before it counts as collapsed.
+    """
+
+    weight: float = Field(default=0.1, ge=0)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    size: Size = "compact"
+    alone: float = Field(default=0, ge=0, lt=1)
+    on_collapse: Literal["report", "dismiss"] = "report"
+    patience: int = Field(default=3, ge=1)
+
+
+class Luc(Adversarial):
+    """A critic of image and label map.
+
+    Attributes
+    ----------
+    input : {"product", "basic", "scaling"}
+        What it reads: each class map times each channel of the image; the image and the
+        maps; the same, but manual labels softened so that softness tells nothing.
+    tau : float
+        For "scaling": the least probability of the true class in the softened labels.
+    """
+
+    alone: float = Field(default=0.25, ge=0, lt=1)
+    input: Literal["product", "basic", "scaling"] = "product"
+    tau: float = Field(default=0.9, gt=0, le=1)

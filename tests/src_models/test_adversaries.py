@@ -1,0 +1,373 @@
+"""Critics and who learns from what; what is true of every adversarial method."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from synthetic import method_recipe, sides, state
+from torch import nn
+from zoo import discs
+
+from src_models.adversaries.collapse import Referee, right_answers, symptom
+from src_models.adversaries.game import (
+    CRITIC,
+    Game,
+    believed,
+    known_of,
+    one_hot,
+    told_apart,
+)
+from src_models.adversaries.luc import LargeFov, channels_of, product, softened
+from src_models.adversaries.options import Adversarial
+from src_models.catalog.methods.adversarial import CARDS
+from src_models.errors import InputError
+from src_models.progress import drain
+from src_models.training import checkpoint
+from src_models.training.curves import Epoch
+from src_models.training.methods import fit_of
+from src_models.training.run import train
+from src_models.training.turns import BASELINE, FOR_USE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from src_models.training.turns import Turn
+
+METHODS = tuple(card.name for card in CARDS)
+LABELS = torch.tensor([[[0, 1], [-1, 1]]])
+
+
+def logit(p: float) -> torch.Tensor:
+    return torch.tensor([math.log(p / (1 - p))])
+
+
+class TestLosses:
+    def test_by_hand(self) -> None:
+        """D(real) = 0.8, D(made) = 0.3."""
+        assert told_apart(logit(0.8), logit(0.3)) == pytest.approx(0.57982, abs=1e-5)
+        assert 0.29900 + 2 * believed(logit(0.3)) == pytest.approx(2.70695, abs=1e-5)
+        assert 0.29900 + 0.1 * believed(logit(0.3)) == pytest.approx(0.41940, abs=1e-5)
+
+    def test_a_sure_critic_still_leaves_a_slope(self) -> None:
+        made = torch.tensor([-50.0], requires_grad=True)
+        believed(made).backward()
+        assert made.grad == pytest.approx(-1)
+
+    def test_unknown_voxels_are_nothing(self) -> None:
+        assert known_of(LABELS)[0, 0].tolist() == [[True, True], [False, True]]
+        assert one_hot(LABELS, 2)[0].tolist() == [
+            [[1, 0], [0, 0]],
+            [[0, 1], [0, 1]],
+        ]
+
+
+class TestSymptom:
+    @pytest.mark.parametrize(
+        ("shares", "found"),
+        [
+            ([], ""),
+            ([1, 1], ""),
+            ([0.2, 0.995, 1, 1], "saturated"),
+            ([1, 1, 0.98], ""),
+            ([1, 0.5, 0.51, 0.49], "no signal"),
+            ([0.5, 0.6, 0.5], ""),
+            ([0.7, 0.8, 0.75], ""),
+        ],
+    )
+    def test_by_hand(self, shares: list[float], found: str) -> None:
+        assert symptom(shares, 3) == found
+
+    def test_right_answers(self) -> None:
+        real, made = torch.tensor([1.0, -1.0]), torch.tensor([-1.0, -2.0])
+        assert right_answers(real, made) == 0.75
+        assert math.isnan(right_answers(real, torch.tensor([math.inf])))
+
+
+class TestReferee:
+    def rows(self, *shares: float) -> list[dict[str, float]]:
+        return [{CRITIC: math.nan}, *({CRITIC: share} for share in shares)]
+
+    def referee(self, **options: Any) -> Referee:
+        return Referee((CRITIC,), Adversarial(patience=2, **options), alone=1)
+
+    def test_first_the_segmentor_is_alone(self) -> None:
+        referee = self.referee()
+        referee.begin([])
+        assert not referee.judges(CRITIC)
+        assert math.isnan(referee.end()[0][CRITIC])
+        referee.begin(self.rows())
+        assert referee.judges(CRITIC)
+
+    def test_a_mean_of_the_epoch_and_a_word_when_it_collapses(self) -> None:
+        referee = self.referee()
+        referee.begin(self.rows(1.0))
+        for share in (1.0, 0.99):
+            referee.saw(CRITIC, share)
+        row, note = referee.end()
+        assert row == {CRITIC: pytest.approx(0.995)}
+        assert "critic has collapsed (saturated): it is always right" in note
+        referee.begin(self.rows(1.0, 0.995))
+        assert referee.judges(CRITIC)  # reported, and heard
+
+    def test_dismissed_for_good_if_wished(self) -> None:
+        referee = self.referee(on_collapse="dismiss")
+        referee.begin(self.rows(0.5))
+        assert referee.judges(CRITIC)
+        referee.begin(self.rows(0.5, 0.5))
+        assert not referee.judges(CRITIC)
+        assert "goes on without it" in referee.end()[1]
+        referee.begin(self.rows(0.5, 0.5, math.nan))
+        assert not referee.judges(CRITIC)
+
+    def test_no_number_sends_it_away_at_once_and_for_good(self) -> None:
+        referee = self.referee()
+        referee.begin(self.rows(0.7))
+        referee.saw(CRITIC, 0.7)
+        referee.saw(CRITIC, math.nan)
+        assert not referee.judges(CRITIC)
+        row, note = referee.end()
+        assert math.isnan(row[CRITIC])
+        assert "not a number" in note
+        referee.begin(self.rows(0.7, row[CRITIC]))
+        assert not referee.judges(CRITIC)
+
+
+def game(tmp_path: Path, **options: Any) -> Game:
+    recipe = method_recipe("luc", {"alone": 0, **options})
+    made = Game.of(recipe, sides(), ("cpu", 1, 1))
+    made.referee.begin([])
+    return made
+
+
+class TestAgainst:
+    """A critic that adds up what it reads, times a weight."""
+
+    def play(
+        self, tmp_path: Path, weight: float = 1.0
+    ) -> tuple[list[Turn], torch.Tensor, nn.Module, torch.Tensor]:
+        critic = nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False))
+        nn.init.constant_(critic[1].weight, weight)  # type: ignore[arg-type]
+        made = torch.tensor([[-1.0, 0.5]], requires_grad=True)
+        steps = game(tmp_path).against(
+            CRITIC, {CRITIC: critic}, torch.ones(1, 2, requires_grad=True), made
+        )
+        turns: list[Turn] = []
+        while True:
+            try:
+                turns.append(next(steps))
+            except StopIteration as end:
+                return turns, end.value, critic, made
+
+    def test_gradients_go_only_where_they_should(self, tmp_path: Path) -> None:
+        turns, word, critic, made = self.play(tmp_path)
+        assert [turn.nets for turn in turns] == [(CRITIC,)]
+        turns[0].loss.backward()
+        assert made.grad is None
+        assert next(critic.parameters()).grad is not None
+        word.backward()
+        assert made.grad is not None
+        assert (made.grad < 0).all()  # more of it would look more real
+
+    def test_no_numbers_no_turn_no_word(self, tmp_path: Path) -> None:
+        turns, word, _, _ = self.play(tmp_path, math.nan)
+        assert not turns
+        assert word == 0
+
+
+class TestLuc:
+    def test_product_by_hand(self) -> None:
+        image = torch.tensor([2.0, 3.0]).view(1, 2, 1)
+        maps = torch.tensor([0.25, 0.75]).view(1, 2, 1)
+        assert product(image, maps).flatten().tolist() == [0.5, 0.75, 1.5, 2.25]
+        assert channels_of("product", 3, 21) == 63
+        assert channels_of("basic", 3, 21) == channels_of("scaling", 3, 21) == 24
+
+    def test_parameters_as_published(self) -> None:
+        net = LargeFov(ndim=2, in_channels=63, widths=(96, 128, 128, 256, 256, 512))
+        assert sum(one.numel() for one in net.parameters()) == 2_387_458
+
+    @pytest.mark.parametrize("ndim", [2, 3])
+    def test_it_sees_34_voxels(self, ndim: int) -> None:
+        net = LargeFov(ndim=ndim, in_channels=1, widths=(1,) * 6)
+        for name, one in net.named_parameters():
+            nn.init.constant_(one, 0.0 if name.endswith("bias") else 1.0)
+        shape = (48, *(8,) * (ndim - 1))
+        x = torch.zeros(48, 1, *shape)
+        for at in range(48):
+            x[at, 0, at] = 1
+        middle = net.layers(x)[(slice(None), 0, 6, *(1,) * (ndim - 1))]
+        assert int((middle > 0).sum()) == 34
+        assert net(x).shape == (48,)
+
+    def test_softened_by_hand(self) -> None:
+        p = torch.tensor([0.5, 0.3, 0.2]).view(1, 3, 1)
+        found = softened(torch.tensor([[0]]), p, 0.9).flatten()
+        torch.testing.assert_close(found, torch.tensor([0.9, 0.06, 0.04]))
+        sure = torch.tensor([0.95, 0.05, 0.0]).view(1, 3, 1)
+        found = softened(torch.tensor([[0]]), sure, 0.9).flatten()
+        torch.testing.assert_close(found, sure.flatten())
+        alone = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1)
+        found = softened(torch.tensor([[0]]), alone, 0.9).flatten()
+        torch.testing.assert_close(found, alone.flatten())
+        assert not softened(torch.tensor([[-1]]), p, 0.9).any()
+
+    @given(st.integers(2, 5), st.floats(0.1, 1), st.integers(0, 999))
+    def test_softened_is_a_distribution(
+        self, classes: int, tau: float, seed: int
+    ) -> None:
+        random = torch.Generator().manual_seed(seed)
+        p = torch.randn(1, classes, 7, generator=random).softmax(1)
+        labels = torch.randint(0, classes, (1, 7), generator=random)
+        found = softened(labels, p, tau)
+        torch.testing.assert_close(found.sum(1), torch.ones(1, 7))
+        assert (found.gather(1, labels[:, None]) >= tau - 1e-6).all()
+
+
+def played(name: str, run: Path, options: dict[str, Any] | None = None) -> list[Epoch]:
+    """The epochs of a whole run."""
+    recipe = method_recipe(name, options)
+    steps = fit_of(recipe)(recipe, sides(), run, accelerator="cpu")
+    return [event for event in steps if isinstance(event, Epoch)]
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(
+        torch.equal(one[k], other[k]) for k in one
+    )
+
+
+def net_of(name: str, run: Path) -> dict[str, torch.Tensor]:
+    """The last weights of one net of a run."""
+    head = f"net/{name}."
+    return {
+        k.removeprefix(head): v for k, v in state(run).items() if k.startswith(head)
+    }
+
+
+@pytest.mark.parametrize("name", METHODS)
+class TestEveryMethod:
+    def test_an_interrupted_run_goes_on_to_the_same_end(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        recipe = method_recipe(name)
+        played(name, tmp_path / "whole")
+        going = fit_of(recipe)(recipe, sides(), tmp_path / "part", accelerator="cpu")
+        next(event for event in going if isinstance(event, Epoch))
+        going.close()
+        played(name, tmp_path / "part")
+        assert same(state(tmp_path / "whole"), state(tmp_path / "part"))
+
+    def test_the_baseline_is_plain_training(self, name: str, tmp_path: Path) -> None:
+        epochs = played(name, tmp_path / "by it")
+        plain = method_recipe(name).model_copy(update={"method": None})
+        steps = fit_of(plain)(plain, sides(), tmp_path / "plain", accelerator="cpu")
+        wanted = [event for event in steps if isinstance(event, Epoch)]
+        found = [epoch.more[BASELINE] for epoch in epochs]
+        assert found == pytest.approx([epoch.dice for epoch in wanted])
+        one = load_file(tmp_path / "by it" / checkpoint.BASELINE)
+        assert same(one, load_file(tmp_path / "plain" / checkpoint.BEST))
+
+    def test_a_critic_without_weight_changes_nothing(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        played(name, tmp_path / "silent", {"weight": 0})
+        kept = net_of(FOR_USE, tmp_path / "silent")
+        assert kept
+        assert same(kept, net_of(BASELINE, tmp_path / "silent"))
+        played(name, tmp_path / "heard", {"weight": 1})
+        assert not same(kept, net_of(FOR_USE, tmp_path / "heard"))
+        assert same(kept, net_of(BASELINE, tmp_path / "heard"))
+
+    def test_held_out_cases_are_never_learnt_from(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        recipe, held = method_recipe(name), sides()
+        swapped = tuple(
+            replace(case, image=-case.image, labels=case.labels[::-1].copy())
+            for case in held.validation
+        )
+        other = replace(held, validation=swapped, locked=())
+        played(name, tmp_path / "one")
+        drain(fit_of(recipe)(recipe, other, tmp_path / "two", accelerator="cpu"))
+        assert same(state(tmp_path / "one"), state(tmp_path / "two"))
+
+    def test_a_critic_of_no_numbers_leaves_the_segmentor(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        played(name, tmp_path / "sound")
+        epochs = played(name, tmp_path / "wild", {"learning_rate": 1e30})
+        assert "not a number" in epochs[0].note + epochs[1].note
+        kept = net_of(FOR_USE, tmp_path / "wild")
+        assert all(one.isfinite().all() for one in kept.values())
+
+    @pytest.mark.parametrize("value", [0, -1])
+    def test_labels_without_structures_are_refused(
+        self, name: str, value: int, tmp_path: Path
+    ) -> None:
+        recipe, held = method_recipe(name), sides()
+        blank = tuple(
+            replace(case, labels=np.full(case.labels.shape, value))
+            for case in held.train
+        )
+        with pytest.raises(InputError, match="structure"):
+            drain(fit_of(recipe)(recipe, replace(held, train=blank), tmp_path))
+
+    def test_unknown_voxels_are_learnt_around(self, name: str, tmp_path: Path) -> None:
+        recipe, held = method_recipe(name), sides()
+        holed = []
+        for case in held.train:
+            labels = case.labels.astype(int)
+            labels[:6] = -1
+            holed.append(replace(case, labels=labels))
+        steps = fit_of(recipe)(
+            recipe, replace(held, train=tuple(holed)), tmp_path, accelerator="cpu"
+        )
+        assert not [e.note for e in steps if isinstance(e, Epoch) and e.note]
+
+    def test_no_epoch_for_the_critic_is_refused(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(InputError, match="leaves none for the critic"):
+            played(name, tmp_path, {"alone": 0.9})
+
+
+def test_both_are_measured_on_the_locked_cases(tmp_path: Path) -> None:
+    recipe = method_recipe("luc")
+    held = discs(12)
+    card = drain(
+        train(
+            recipe,
+            held,
+            run=tmp_path / "run",
+            out=tmp_path / "model",
+            accelerator="cpu",
+        )
+    )
+    assert card is not None
+    assert card.baseline is not None
+    assert card.baseline.cases == card.locked.cases
+    rows = list(
+        csv.DictReader((tmp_path / "model/summary.csv").read_text().splitlines())
+    )
+    found = {row["side"]: row["mean"] for row in rows if row["metric"] == "dice"}
+    assert set(found) == {
+        *(
+            side + rest
+            for side in ("validation", "locked")
+            for rest in ("", ", baseline")
+        )
+    }
+    assert float(found["locked, baseline"]) == pytest.approx(
+        card.baseline.mean_dice, abs=1e-4
+    )
+    history = (tmp_path / "run/history.csv").read_text().splitlines()
+    assert history[0].endswith(",rate,baseline,critic")
