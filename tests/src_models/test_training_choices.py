@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -291,7 +291,7 @@ class TestFiles:
         monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", board)
         epoch = Epoch(3, 9, 0.5, 0.7, 0.8, 12.0, 1e-3)
         curves.write_events(tmp_path, epoch)
-        wanted = {k: v for k, v in asdict(epoch).items() if k not in ("number", "of")}
+        wanted = {k: v for k, v in epoch.row().items() if k not in ("number", "of")}
         assert written == [(k, v, 3) for k, v in wanted.items()] + [("closed", 0, 0)]
 
     def test_and_not_where_it_is_not(
