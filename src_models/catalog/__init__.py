@@ -21,8 +21,10 @@ from src_models.catalog import (
     pan,
     residual_attention,
     reversible_unet,
+    segan,
     segnet,
     unet,
+    vgan,
     vnet,
 )
 from src_models.catalog.card import ModelCard
@@ -59,6 +61,8 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             deep_dilated.CARD,
             asdnet.CARD,
             dual_guided.CARD,
+            vgan.CARD,
+            segan.CARD,
         )
     }
 )

@@ -142,7 +142,7 @@ class TestReferee:
 
 
 def game(tmp_path: Path, **options: Any) -> Game:
-    recipe = method_recipe("luc", {"alone": 0, **options})
+    recipe = method_recipe("luc-critic", {"alone": 0, **options})
     made = Game.of(recipe, sides(), ("cpu", 1, 1))
     made.referee.begin([])
     return made
@@ -341,7 +341,7 @@ class TestEveryMethod:
 
 
 def test_both_are_measured_on_the_locked_cases(tmp_path: Path) -> None:
-    recipe = method_recipe("luc")
+    recipe = method_recipe("luc-critic")
     held = discs(12)
     card = drain(
         train(

@@ -48,6 +48,8 @@ COUNTS = {  # U-Net 2015 and 2016 by their layer lists, V-Net by its released co
     ("nas-unet", "paper-c64-d6", 2): 2_278_320,
     ("residual-attention", "paper", 2): 31_810_728,
     ("residual-attention", "paper-92", 2): 52_466_344,
+    ("vgan", "paper", 2): 7_849_601,
+    ("segan", "paper", 2): 156_265_344,
 }
 PARTS = {  # of systems without a count of their own, what a part comes to:
     # (module, channels, classes, count)
@@ -60,7 +62,8 @@ PARTS = {  # of systems without a count of their own, what a part comes to:
     ("ms-dual-guided", "paper", 2): (("head", 3, 5, 16_819_999),),
 }
 WITHOUT_NORM = {"deep-dilated"}  # the paper counts convolutions only
-NEVER_CALLED = {"nas-unet": 2}  # for each class: the released head's unused norm
+# For each class (one map): norms that the releases declare and do not use.
+NEVER_CALLED = {"nas-unet": 2, "segan": 30_080}
 
 
 def classifier(net: nn.Module, classes: int) -> nn.Module:

@@ -9,7 +9,7 @@ RECALLED = "recalled, to be checked before it is quoted"
 
 CARDS: tuple[MethodCard, ...] = (
     MethodCard(
-        name="luc",
+        name="luc-critic",
         title="Adversarial segmentation with an image-and-map critic",
         theme="Adversarial",
         paper="Luc, Couprie, Chintala & Verbeek, NIPS workshop 2016",
