@@ -71,7 +71,7 @@ def named(row: Row) -> str:
 
 # Hundreds of megabytes of weights each; a smaller row of the same code stands for them.
 GIANT = {row for row in ROWS if row[0].startswith("fcn") and row[1] == "paper"}
-GIANT |= {("danet", "paper", 3), ("ms-dual-guided", "paper", 3)}
+GIANT |= {("danet", "paper", 3), ("ms-dual-guided", "paper", 3), ("segan", "paper", 2)}
 GIANT -= {("fcn8s", "paper", 2)}
 GIANT |= {("residual-attention", "paper-92", 2), ("residual-attention", "paper", 3)}
 GIANT |= {("pan", "paper-wide", 2), ("pan", "paper", 3)}
