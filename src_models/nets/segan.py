@@ -86,6 +86,35 @@ def unit(channels: int, active: Callable[[], nn.Module]) -> Added:
     )
 
 
+def settled(layers: Layers, c_in: int, c_out: int, side: int = 1) -> list[nn.Module]:
+    """A convolution and its normalisation."""
+    conv = nn.Conv2d(c_in, c_out, side, padding=side // 2, bias=False)
+    return [conv, layers.normed(c_out)]
+
+
+def lowered(layers: Layers, at: int, c_in: int, c_out: int) -> nn.Sequential:
+    """A level on the way down: half as large, then what is added, but at the bottom."""
+    _, side, margin = LEVELS[at]
+    conv = nn.Conv2d(c_in, c_out, side, stride=2, padding=margin, bias=False)
+    steps = [conv, *([layers.normed(c_out)] if at else []), leaky()]
+    if at < len(LEVELS) - 2:
+        steps.append(unit(c_out, leaky))
+    elif at == len(LEVELS) - 2:
+        steps.append(Added(*settled(layers, c_out, c_out), leaky()))
+    return nn.Sequential(*steps)
+
+
+def raised(layers: Layers, at: int, c_in: int, c_out: int) -> nn.Sequential:
+    """A level on the way up, of what has been enlarged."""
+    side = RISES[at][1]
+    if side == 3:
+        steps = settled(layers, c_in, c_out, side)
+    else:
+        steps = [Cross(c_in, c_out, side), layers.normed(c_out)]
+    added = unit(c_out, relu) if at else Added(*settled(layers, c_out, c_out), relu())
+    return nn.Sequential(*steps, relu(), added)
+
+
 class SegAN(nn.Module):
     """Logits for every pixel, from 128 × 128 down to one place and up again.
 
@@ -116,43 +145,26 @@ class SegAN(nn.Module):
         self.ndim, self.in_channels = ndim, in_channels
         # The sixth kernel, of 4, wants a side of 2 or more; the seventh takes one of 1.
         self.stride: int = 2 ** (len(LEVELS) - 1)
-        normed = Layers(ndim, norm).normed
-
-        def conv(c_in: int, c_out: int, side: int = 1) -> list[nn.Module]:
-            one = nn.Conv2d(c_in, c_out, side, padding=side // 2, bias=False)
-            return [one, normed(c_out)]
-
+        layers = Layers(ndim, norm)
         widths = [width * times for times, _, _ in LEVELS]
-        self.down = nn.ModuleList()
-        for at, (c_in, c_out) in enumerate(pairwise((in_channels, *widths))):
-            _, side, margin = LEVELS[at]
-            first = nn.Conv2d(c_in, c_out, side, stride=2, padding=margin, bias=False)
-            layers = [first, *([normed(c_out)] if at else []), leaky()]
-            if at < 5:
-                layers.append(unit(c_out, leaky))
-            elif at == 5:
-                layers.append(Added(*conv(c_out, c_out), leaky()))
-            self.down.append(nn.Sequential(*layers))
+        self.down = nn.ModuleList(
+            lowered(layers, at, c_in, c_out)
+            for at, (c_in, c_out) in enumerate(pairwise((in_channels, *widths)))
+        )
         narrow, bottom = NARROWEST * width, widths[-1]
         self.squeeze = nn.Sequential(
-            *conv(bottom, narrow), leaky(), *conv(narrow, bottom), relu()
+            *settled(layers, bottom, narrow),
+            leaky(),
+            *settled(layers, narrow, bottom),
+            relu(),
         )
-        self.up = nn.ModuleList()
-        below = bottom
-        for (times, side), level in zip(RISES, reversed(widths), strict=True):
-            c_in, c_out = below + level, width * times
-            layers = (
-                conv(c_in, c_out, side)
-                if side == 3
-                else [Cross(c_in, c_out, side), normed(c_out)]
+        rises = [width * times for times, _ in RISES]
+        self.up = nn.ModuleList(
+            raised(layers, at, below + level, c_out)
+            for at, (below, level, c_out) in enumerate(
+                zip((bottom, *rises[:-1]), reversed(widths), rises, strict=True)
             )
-            added = (
-                Added(*conv(c_out, c_out), relu())
-                if below == bottom
-                else unit(c_out, relu)
-            )
-            self.up.append(nn.Sequential(*layers, relu(), added))
-            below = c_out
+        )
         self.head = nn.Conv2d(width, classes, 5, padding=2, bias=False)
 
     def forward(self, x_BCS: Tensor) -> Tensor:
