@@ -132,8 +132,8 @@ def keep(case: Corrected) -> Side:
         ) from None
     finally:
         fresh.unlink(missing_ok=True)
-    for old in home.glob("voxels-*.safetensors"):
-        if old.name != name:
+    for old in home.iterdir():  # the earlier state; what a killed program left
+        if old.name not in (name, FACTS_FILE):
             old.unlink()
     return side
 

@@ -6,11 +6,10 @@ only the pointer moves, only when the gate lets it.
 
 from __future__ import annotations
 
-import tempfile
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from napari_segreview.engine.device import usable
 from napari_segreview.engine.lessons import as_cases, new_rows, scores
 from napari_segreview.engine.models import models
 from napari_segreview.engine.offers import misfit
-from napari_segreview.engine.versions import VersionRecord, activate, add
+from napari_segreview.engine.versions import VersionRecord, activate, put
 from src_models.card import find_model
 from src_models.data.held import folds
 from src_models.errors import InputError
@@ -32,6 +31,7 @@ from src_models.weights import load_model, save_model
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from pathlib import Path
 
     from torch import nn
 
@@ -219,9 +219,7 @@ class _Run:
             reasons=reasons,
             made=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        with tempfile.TemporaryDirectory() as fresh:
-            save_model(self.net, card, Path(fresh))
-            version = add(card.name, Path(fresh), record)
+        version = put(card.name, partial(save_model, self.net, card), record)
         if out is not None:
             save_model(self.net, card, out)
         return version

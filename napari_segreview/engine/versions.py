@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from napari_segreview.core.lock import Lock, TakenError
 from napari_segreview.core.protocols import VersionRow
 from napari_segreview.engine.models import (
     ACTIVE_FILE,
@@ -30,8 +33,13 @@ from napari_segreview.engine.models import (
 from src_models.card import CARD_FILE, WEIGHTS_FILE, Record, read_card
 from src_models.errors import InputError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 RECORD_FILE = "version.json"
 FILES = (CARD_FILE, WEIGHTS_FILE, RECORD_FILE)
+UNFINISHED = ".new-"
+PATIENCE = 10.0  # seconds
 LARGEST = 2**31  # bytes of one file in an archive; weights are some megabytes
 Standing = Literal["accepted", "rejected", "provisional"]
 
@@ -120,22 +128,43 @@ def add(name: str, folder: Path, record: VersionRecord) -> str:
     """
     from src_models.weights import check_weights  # wakes torch
 
-    card = read_card(folder)
-    check_weights(folder, card)
+    check_weights(folder, read_card(folder))
+
+    def copy(to: Path) -> None:
+        for file in (CARD_FILE, WEIGHTS_FILE):
+            shutil.copyfile(folder / file, to / file)
+
+    return put(name, copy, record)
+
+
+def put(name: str, write: Callable[[Path], object], record: VersionRecord) -> str:
+    """Keep what `write` puts into a folder, card and weights, as a new version.
+
+    It is there whole, or not at all; what an earlier one left when its program was
+    killed is removed.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or it is no model that was written.
+    OSError
+        If it cannot be written.
+    """
     _base(name)
-    home = home_of(name)
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as fresh:
+    with (
+        _writing(name) as home,
+        tempfile.TemporaryDirectory(dir=home, prefix=UNFINISHED) as fresh,
+    ):
         whole = Path(fresh) / "version"
         whole.mkdir()
-        for file in (CARD_FILE, WEIGHTS_FILE):
-            shutil.copyfile(folder / file, whole / file)
-        text = record.model_dump_json(indent=2)
-        (whole / RECORD_FILE).write_text(text, encoding="utf-8")
+        write(whole)
+        (whole / RECORD_FILE).write_text(
+            record.model_dump_json(indent=2), encoding="utf-8"
+        )
         number = 1 + max(
             (int(one.name[:4]) for one in version_folders(name)), default=0
         )
-        made = f"{number:04d}-{card.sha256[:8]}"
+        made = f"{number:04d}-{read_card(whole).sha256[:8]}"
         os.replace(whole, home / made)
     return made
 
@@ -158,11 +187,10 @@ def activate(name: str, version: str) -> None:
             f"{'; '.join(found.record.reasons)}) and cannot become the active model"
         )
     check_weights(found.folder, read_card(found.folder))
-    home = home_of(name)
-    home.mkdir(parents=True, exist_ok=True)
-    fresh = home / (ACTIVE_FILE + ".new")
-    fresh.write_text(Pointer(version=version).model_dump_json(), encoding="utf-8")
-    os.replace(fresh, home / ACTIVE_FILE)
+    with _writing(name) as home:
+        fresh = home / (UNFINISHED + ACTIVE_FILE)
+        fresh.write_text(Pointer(version=version).model_dump_json(), encoding="utf-8")
+        os.replace(fresh, home / ACTIVE_FILE)
 
 
 def export(name: str, version: str, archive: Path) -> None:
@@ -218,6 +246,32 @@ def take(name: str, archive: Path) -> str:
             return add(name, Path(fresh), record)
     except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise InputError(f"{archive}: not a whole zip file ({error})") from None
+
+
+@contextmanager
+def _writing(name: str) -> Iterator[Path]:
+    """The home of a model's versions, while nobody else writes there."""
+    home = home_of(name)
+    home.mkdir(parents=True, exist_ok=True)
+    lock = _lock(home)
+    try:
+        for left in home.glob(f"{UNFINISHED}*"):  # by a program that was killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield home
+    finally:
+        lock.release()
+
+
+def _lock(home: Path) -> Lock:
+    """Waits for another program, which is done in a moment."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return Lock(home)
+        except TakenError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def _find(name: str, version: str) -> Version:

@@ -316,19 +316,11 @@ def _learn(desk: _Desk, batch: Batch, loss: Loss, tuning: Tuning, step: int) -> 
     late, early = desk.optimizer.param_groups
     late["lr"], early["lr"] = rate, rate if along >= tuning.light else 0.0
     desk.net.train()
-    kind = tuning.device.partition(":")[0]
-    images = batch.images.to(tuning.device)
-    labels = batch.labels.to(tuning.device)
-    maps = {name: one.to(tuning.device) for name, one in batch.maps.items()}
-    desk.optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(kind, torch.bfloat16, enabled=computes_half(kind)):
-        said = desk.net(images)
-    found = judge(loss, said, labels, maps)
-    if found.requires_grad:
-        found.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(desk.net.parameters(), 1.0)
-    value = float(found.detach())
-    if not (math.isfinite(value) and bool(norm.isfinite())):
+    half = computes_half(tuning.device.partition(":")[0])
+    value, sound = _gradient(desk, batch, loss, tuning.device, half=half)
+    if half and not sound:  # rounding: over few voxels a norm divides by almost nothing
+        value, sound = _gradient(desk, batch, loss, tuning.device, half=False)
+    if not sound:
         raise InputError(
             f"the loss is not a number at step {step}; the best weights so far are "
             "kept. Choose another loss or look at the image's grey values"
@@ -336,6 +328,23 @@ def _learn(desk: _Desk, batch: Batch, loss: Loss, tuning: Tuning, step: int) -> 
     desk.optimizer.step()
     average_into(desk.ema, desk.net, min(tuning.ema, (1 + step) / (10 + step)))
     return value
+
+
+def _gradient(
+    desk: _Desk, batch: Batch, loss: Loss, device: str, *, half: bool
+) -> tuple[float, bool]:
+    """The loss, its clipped gradient in the net; whether both are numbers."""
+    images, labels = batch.images.to(device), batch.labels.to(device)
+    maps = {name: one.to(device) for name, one in batch.maps.items()}
+    desk.optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=half):
+        said = desk.net(images)
+    found = judge(loss, said, labels, maps)
+    if found.requires_grad:
+        found.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(desk.net.parameters(), 1.0)
+    value = float(found.detach())
+    return value, math.isfinite(value) and bool(norm.isfinite())
 
 
 @torch.inference_mode()

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,8 +24,8 @@ from src_models.training.gate import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 LOCKED = discs(20, 21, 22, 23)
 
 
@@ -144,35 +139,6 @@ def test_values_without_a_row_before_them_are_refused() -> None:
     with pytest.raises(InputError, match=r"values \[7\].*from 2 on"):
         new_rows([disc(1, value=7)], card)
     assert new_rows([disc(1)], card) == ()
-
-
-KILLED = """
-import sys
-sys.path[:0] = {paths!r}
-from corrections import QUICK, discs
-from dataclasses import replace
-from napari_segreview.engine.finetune import Lessons, improve
-for event in improve({model!r}, Lessons(fresh=discs(1, 2)), replace(QUICK, steps=4000)):
-    sys.stdout.write("x")
-    sys.stdout.flush()
-"""
-
-
-@pytest.mark.parametrize("after", [1, 4, 11])
-def test_killed_in_the_middle_the_active_model_is_whole(model: str, after: int) -> None:
-    before = written(models()[model])
-    paths = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "engine")]
-    code = KILLED.format(paths=paths, model=model)
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ}
-    )
-    assert child.stdout is not None
-    assert len(child.stdout.read(after)) == after
-    child.send_signal(signal.SIGKILL)
-    child.communicate()
-    assert written(models()[model]) == before
-    assert active_id(model) == BASE
-    assert [one.id for one in versions(model)] == [BASE]
 
 
 # ── cases ──────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,8 @@ import pytest
 import torch
 from tiny_model import save_tiny
 
+from napari_segreview.core.lock import Lock, TakenError
+from napari_segreview.engine import versions as page
 from napari_segreview.engine.models import ACTIVE_FILE, BASE, VARIABLE, home_of, models
 from napari_segreview.engine.versions import (
     RECORD_FILE,
@@ -103,6 +105,31 @@ def test_a_pointer_to_nowhere_is_the_base(candidate: Path, text: str) -> None:
     activate(NAME, add(NAME, candidate, record()))
     (home_of(NAME) / ACTIVE_FILE).write_text(text)
     assert models()[NAME] == bundled()[NAME]
+
+
+def test_what_a_killed_program_left_is_removed_by_the_next(candidate: Path) -> None:
+    made = add(NAME, candidate, record())
+    home = home_of(NAME)
+    (home / ".new-half" / "version").mkdir(parents=True)
+    (home / ".new-half" / "version" / WEIGHTS_FILE).write_bytes(b"half")
+    (home / f".new-{ACTIVE_FILE}").write_text("{")
+    activate(NAME, made)
+    assert not list(home.glob(".new*"))
+    assert [one.id for one in versions(NAME)] == [BASE, made]
+
+
+def test_two_programs_write_one_after_the_other(
+    candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = home_of(NAME)
+    home.mkdir(parents=True)
+    lock = Lock(home)
+    monkeypatch.setattr(page, "PATIENCE", 0.0)
+    with pytest.raises(TakenError, match="is open in another window"):
+        add(NAME, candidate, record())
+    monkeypatch.setattr(page, "PATIENCE", 60.0)
+    monkeypatch.setattr(page.time, "sleep", lambda _: lock.release())
+    assert add(NAME, candidate, record())[:4] == "0001"
 
 
 def test_unknown_names_are_refused(candidate: Path) -> None:

@@ -180,6 +180,33 @@ def test_what_cannot_be_learnt_from(cases: Any, tuning: Tuning, words: str) -> N
         drain(finetune(make_card(), fresh_net(), cases, tuning))
 
 
+def test_a_gradient_that_half_precision_spoils_is_taken_again_in_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The norm is not a number wherever the net has just computed in bfloat16."""
+    halves: list[bool] = []
+    judge, clip = page.judge, torch.nn.utils.clip_grad_norm_
+
+    def seen(loss: Any, said: torch.Tensor, *more: Any) -> Any:
+        halves.append(said.dtype == torch.bfloat16)
+        return judge(loss, said.float(), *more)
+
+    def spoilt(*words: Any) -> torch.Tensor:
+        return torch.tensor(np.inf) if halves[-1] else clip(*words)
+
+    monkeypatch.setattr(page, "computes_half", lambda _: True)
+    monkeypatch.setattr(page, "judge", seen)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spoilt)
+    drain(finetune(make_card(), fresh_net(), discs(3), replace(QUICK, steps=2)))
+    assert halves == [True, False] * 2
+    monkeypatch.setattr(page, "computes_half", lambda _: False)
+    monkeypatch.setattr(
+        torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(np.nan)
+    )
+    with pytest.raises(InputError, match="not a number at step 1"):
+        drain(finetune(make_card(), fresh_net(), discs(3), QUICK))
+
+
 def test_the_budget_in_seconds_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that jumps 10 s a look, 200 s are over after a handful of steps."""
     now = iter(range(0, 100_000, 10))
