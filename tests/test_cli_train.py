@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -172,6 +173,38 @@ def test_what_an_annotator_leaves(recipe: Path) -> None:
     assert (bare.name, bare.group) == ("more_case50", "case50")
     assert bare.labels.shape == (9, 9)
     assert (bare.labels == -1).all()
+
+
+def test_from_strokes_to_a_mask(
+    recipe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Labels layers with strokes train a model that is used as any other."""
+    for path in Path("set/labels").glob("*.png"):
+        mask = np.asarray(Image.open(path)) > 0
+        strokes = np.zeros(mask.shape, np.uint8)
+        strokes[::4] = np.where(mask, 1, 2)[::4]
+        Image.fromarray(strokes).save(path)
+    text = RECIPE.replace("255 = 1", "0 = -1, 1 = 1, 2 = 0")
+    recipe.write_text(text + '\n[method]\nname = "scribbles"\n')
+    status, _, err = train(monkeypatch, capsys, recipe)
+    assert status == 0, err
+    card = read_card(Path("model"))
+    assert card.recipe["method"]["name"] == "scribbles"
+    arguments = ["predict", "set/images/case00.png", "-m", "model", "-o", "mask.png"]
+    monkeypatch.setattr(sys, "argv", ["segreview", *arguments, "--device", "cpu"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    assert np.asarray(Image.open("mask.png")).shape == (16, 18)
+
+    for path in Path("set/labels").glob("*.png"):
+        Image.fromarray(np.zeros((16, 18), np.uint8)).save(path)
+    shutil.rmtree("runs")
+    status, _, err = train(monkeypatch, capsys, recipe)
+    assert status == 1
+    assert "nothing is known in the labels of any of the 12 cases" in err
 
 
 def test_objects_and_grey_where_colour_is_read(recipe: Path) -> None:

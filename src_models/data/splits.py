@@ -54,13 +54,19 @@ def split_cases(
     Raises
     ------
     InputError
-        If a side gets no case.
+        If a side gets no case, or nothing is known of any.
     """
     sides: dict[Side, list[Case]] = {"train": [], "validation": [], "locked": []}
     known = [bool((case.labels >= 0).any()) for case in cases]
     held = {
         case.group for case, any_known in zip(cases, known, strict=True) if any_known
     }
+    if cases and not held:
+        raise InputError(
+            f"nothing is known in the labels of any of the {len(cases)} cases: every voxel "
+            "is −1. Paint on them, or look whether data.values sends what was painted to "
+            "labels"
+        )
     for case, any_known in zip(cases, known, strict=True):
         side = side_of(case.group, salt=salt, validation=validation, locked=locked)
         if any_known or side == "train":

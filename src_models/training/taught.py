@@ -66,13 +66,29 @@ def maker_of(
     seed: int = 0,
 ) -> BatchMaker:
     """Patches of the cases, as in plain training; `seed` sets one source apart."""
+    return maker_of_ready(recipe, ready(cases, recipe), augment, seed)
+
+
+def maker_of_ready(
+    recipe: Recipe,
+    cases: Sequence[Case],
+    augment: Compose | Painter | None = None,
+    seed: int = 0,
+    *,
+    known: bool = False,
+) -> BatchMaker:
+    """The same of cases that are as the net sees them already.
+
+    `known`: whether every patch has a known voxel in its middle half.
+    """
     patches = recipe.patches
     return BatchMaker(
         sampler=PatchSampler(
-            ready(cases, recipe),
+            cases,
             patches.size,
             patches.foreground,
             class_balance=patches.class_balance,
+            known=known,
         ),
         augment=augment or augmentation(recipe.augment, recipe.net.ndim),
         share=Share(batch=patches.batch),

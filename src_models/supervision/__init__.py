@@ -1,0 +1,1 @@
+"""Learning from less than whole masks, and from more tasks than one."""
