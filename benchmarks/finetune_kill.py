@@ -76,15 +76,15 @@ def prepare() -> None:
     with tempfile.TemporaryDirectory() as folder:
         save_model(net, card.model_copy(update=small), Path(folder))
         install(Path(folder))
-    case_store.decide_side = lambda _: "locked"
+    case_store.decide_side = lambda *_: "locked"
     for number in range(LOCKED):
-        keep(case_of(number))
+        keep(case_of(number), NAME)
 
 
 def work(seed: int, tell: Tell) -> None:
     """What the button does; tells of each report."""
     finetune.Tuning = lambda **_: Tuning(steps=STEPS, checks=3, learning_rate=3e-3)
-    case_store.decide_side = lambda _: "train"
+    case_store.decide_side = lambda *_: "train"
     scan, labels = scan_of(1000 + seed)
     checked = np.ones(labels.data.shape, bool)
     steps = finetune.improve_on(
@@ -166,13 +166,17 @@ def faults(before: Bytes, active: Path, cases: dict[str, bytes]) -> list[str]:
             found.append(f"{row.id} is active and was not accepted")
     for row in rows:
         check_weights(row.folder, read_card(row.folder))
-    sides = kept("train"), kept("locked")
+    sides = kept("train", NAME), kept("locked", NAME)
     if not cases.keys() <= {*sides[0], *sides[1]} or len(sides[1]) != LOCKED:
         found.append("a kept case is gone")
     for one in (*sides[0], *sides[1]):
         if cases.get(one, content(one)) != content(one):
             found.append(f"the kept case {one} has changed")
     return found
+
+
+def kept_ids() -> tuple[str, ...]:
+    return (*kept("train", NAME), *kept("locked", NAME))
 
 
 def content(case: str) -> bytes:
@@ -188,40 +192,39 @@ def unfinished(own: Path) -> list[str]:
 
 
 def run(runs: int, seed: int) -> dict[str, object]:
-    moment = np.random.default_rng(seed)
-    lost: list[str] = []
-    killed = 0
-    moved = 0
-    left = 0
+    """So many kills, one after the other in the same folder, then one whole run."""
+    moment, lost = np.random.default_rng(seed), list[str]()
+    over = killed = moved = left = 0
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder)
         os.environ[VARIABLE] = folder
         child, _ = started(lambda _: prepare())
         ended(child)
         reports, ending = whole_run(999)
-        for number in range(runs):
+        while killed < runs:
+            number = killed + over
             active = models()[NAME]
             before = written(active)
-            cases = {
-                one: content(one) for side in ("train", "locked") for one in kept(side)
-            }
+            cases = {one: content(one) for one in kept_ids()}
             late = number % 2
             at = reports - 1 if late else int(moment.integers(0, reports))
-            killed += killed_run(
-                number, at, float(moment.uniform(0, ending if late else 0.05))
-            )
+            delay = float(moment.uniform(0, ending if late else 0.05))
+            if killed_run(number, at, delay):
+                killed += 1
+            else:
+                over += 1
             lost += [f"run {number}: {one}" for one in faults(before, active, cases)]
             moved += models()[NAME] != active
             left += bool(unfinished(own))
         whole_run(998)
-        versions_left = len(versions(NAME))
+        made = len(versions(NAME)) - 1
         lost += [f"left behind: {one}" for one in unfinished(own)]
     return {
-        "runs": runs,
         "killed": killed,
-        "killed_after_activation": moved,
-        "left_unfinished_files": left,
-        "versions": versions_left,
+        "over_before_the_kill": over,
+        "new_model_active_by_then": moved,
+        "unfinished_files_found": left,
+        "versions_made": made,
         "lost": lost,
     }
 

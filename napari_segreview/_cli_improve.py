@@ -17,7 +17,7 @@ from napari_segreview.engine import versions as kept_versions
 from napari_segreview.engine.case_store import corrected, kept, load
 from napari_segreview.engine.models import models
 from napari_segreview.scans import read_labels, read_one
-from src_models.card import find_model
+from src_models.card import find_model, read_card
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def finetune_steps(
     device: str,
     out: Path | None,
 ) -> Generator[Progress, None, Improved]:
-    """The gate run on files; those kept by the window as locked judge too.
+    """The gate run on files; cases kept by the window are shown again, or judge, too.
 
     Raises
     ------
@@ -118,12 +118,15 @@ def finetune_steps(
     marks, seconds = marks_of(slices), seconds_of(budget)
     fresh = tuple(read_pair(one, marks) for one in pairs)
     judges = [read_pair(one, marks_of("")) for one in locked]
-    judges += [load(one) for one in kept("locked")]
+    name = read_card(find_model(model, models())).name
+    judges += [load(one) for one in kept("locked", name)]
+    own = {one.id for one in (*fresh, *judges)}
+    earlier = [load(one) for one in kept("train", name) if one not in own]
     from napari_segreview.engine.finetune import Lessons, improve  # wakes torch
     from src_models.training.finetune import Tuning
 
     tuning = Tuning(budget_seconds=seconds, loss=loss, device=device)
-    lessons = Lessons(fresh=fresh, locked=tuple(judges))
+    lessons = Lessons(fresh=fresh, earlier=tuple(earlier), locked=tuple(judges))
     return improve(model, lessons, tuning, out=out)
 
 

@@ -43,6 +43,9 @@ class Scan:
         DICOM's code (a key of `MODALITIES`); "" if unknown.
     name : str
         For the layer list. Never a patient's name.
+    subject : str
+        A hash of the patient's or study's id, the same for all scans of one; "" if no
+        id is known. Never the id.
     source : Path or None
         The file or folder it came from.
     warnings : tuple of str
@@ -56,6 +59,7 @@ class Scan:
     has_channels: bool = False
     frame_ms: float | None = None
     modality: str = ""
+    subject: str = ""
     source: Path | None = None
     warnings: tuple[str, ...] = ()
 

@@ -37,11 +37,21 @@ Side = Literal["train", "locked"]
 
 
 class CaseFacts(Record):
-    """What is known of a kept case; `voxels` names the file that goes with it."""
+    """What is known of a kept case.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Those that were improved, or judged, on it: label 1 of one model is not label 1
+        of another.
+    voxels : str
+        The file that goes with it.
+    """
 
     schema_version: Literal[1] = 1
     id: str
     group: str
+    models: tuple[str, ...]
     side: Side
     voxels: str
     affine: tuple[tuple[float, ...], ...]
@@ -72,14 +82,17 @@ class Corrected:
 
 
 def corrected(
-    scan: Scan, labels: LabelMap, checked: npt.NDArray[np.bool_], patient: str = ""
+    scan: Scan,
+    labels: LabelMap,
+    checked: npt.NDArray[np.bool_],
+    patient: str | None = None,
 ) -> Corrected:
     """Put the three together.
 
     Parameters
     ----------
-    patient : str
-        Any id of patient or study; only its hash is kept.
+    patient : str, optional
+        Any id of patient or study, instead of what the scan says; only its hash is kept.
 
     Raises
     ------
@@ -93,8 +106,10 @@ def corrected(
             f"({apart or 'frames differ'}); choose the scan that it was drawn on"
         )
     own = identity(scan)
-    group = hashlib.blake2b(patient.encode(), digest_size=16).hexdigest()
-    return Corrected(own, group if patient else own, scan, labels, checked)
+    group = scan.subject or own
+    if patient:
+        group = hashlib.blake2b(patient.encode(), digest_size=16).hexdigest()
+    return Corrected(own, group, scan, labels, checked)
 
 
 def folder() -> Path:
@@ -102,8 +117,8 @@ def folder() -> Path:
     return own_folder() / "cases"
 
 
-def keep(case: Corrected) -> Side:
-    """Keep a case, in place of an earlier state of it; returns its side.
+def keep(case: Corrected, model: str) -> Side:
+    """Keep a case for a model, in place of an earlier state of it; returns its side.
 
     Raises
     ------
@@ -112,7 +127,9 @@ def keep(case: Corrected) -> Side:
     """
     home = folder() / case.id
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    side = decide_side(case.group)
+    side = decide_side(case.group, model)
+    before = read_record(CaseFacts, home / FACTS_FILE)
+    names = tuple(sorted({model, *(before.models if before else ())}))
     tensors = {
         "image": _plain(case.scan.data),
         "labels": _plain(case.labels.data),
@@ -124,7 +141,9 @@ def keep(case: Corrected) -> Side:
     try:
         save_file(tensors, fresh)
         os.replace(fresh, home / name)
-        fresh.write_text(_facts(case, side, name).model_dump_json(), encoding="utf-8")
+        fresh.write_text(
+            _facts(case, side, names, name).model_dump_json(), encoding="utf-8"
+        )
         os.replace(fresh, home / FACTS_FILE)
     except SafetensorError as error:  # its own word for a full disk
         raise OSError(
@@ -138,9 +157,10 @@ def keep(case: Corrected) -> Side:
     return side
 
 
-def kept(side: Side) -> tuple[str, ...]:
-    """Ids of the cases on a side, sorted."""
-    return tuple(sorted(one.id for one in _all() if one.side == side))
+def kept(side: Side, model: str) -> tuple[str, ...]:
+    """Ids of a model's cases on a side, sorted."""
+    found = (one for one in _all() if one.side == side and model in one.models)
+    return tuple(sorted(one.id for one in found))
 
 
 def load(case_id: str) -> Corrected:
@@ -180,12 +200,16 @@ def load(case_id: str) -> Corrected:
     return Corrected(facts.id, facts.group, scan, held, checked)
 
 
-def decide_side(group: str) -> Side:
-    """The side that a patient was put on; of a new one, the one that it will be."""
-    known = {one.group: one.side for one in _all()}
-    if group in known:
-        return known[group]
-    if "train" not in known.values():
+def decide_side(group: str, model: str) -> Side:
+    """The side that a patient was put on; of a new one, the one that it will be.
+
+    One side for all models; a model's first patient, if new, is learnt from.
+    """
+    known = _all()
+    for one in known:
+        if one.group == group:
+            return one.side
+    if not any(one.side == "train" and model in one.models for one in known):
         return "train"
     side = side_of(group, salt=SALT, validation=0, locked=LOCKED)
     return "locked" if side == "locked" else "train"
@@ -199,11 +223,14 @@ def _all() -> list[CaseFacts]:
     return [one for one in found if one is not None]
 
 
-def _facts(case: Corrected, side: Side, voxels: str) -> CaseFacts:
+def _facts(
+    case: Corrected, side: Side, names: tuple[str, ...], voxels: str
+) -> CaseFacts:
     scan = case.scan
     return CaseFacts(
         id=case.id,
         group=case.group,
+        models=names,
         side=side,
         voxels=voxels,
         affine=tuple(tuple(map(float, line)) for line in scan.grid.affine),

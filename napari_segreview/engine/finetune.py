@@ -6,8 +6,9 @@ only the pointer moves, only when the gate lets it.
 
 from __future__ import annotations
 
+import time
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from statistics import fmean
@@ -16,11 +17,17 @@ from typing import TYPE_CHECKING
 from napari_segreview.core.protocols import Improved
 from napari_segreview.engine.case_store import keep, kept, load
 from napari_segreview.engine.device import usable
-from napari_segreview.engine.lessons import as_cases, new_rows, scores
+from napari_segreview.engine.lessons import as_cases, check_lesson, new_rows, scores
 from napari_segreview.engine.models import models
 from napari_segreview.engine.offers import misfit
-from napari_segreview.engine.versions import VersionRecord, activate, put
-from src_models.card import find_model
+from napari_segreview.engine.versions import (
+    Number,
+    VersionRecord,
+    activate,
+    learnt_from,
+    put,
+)
+from src_models.card import find_model, read_card
 from src_models.data.held import folds
 from src_models.errors import InputError
 from src_models.progress import Curve, Point, Progress
@@ -43,6 +50,7 @@ if TYPE_CHECKING:
     from src_models.data.held import Fold
 
 FOLDS = 3
+LEAST_TRAINING = 0.25  # of the budget, however long judging takes
 FOLD_SHARE = 0.5  # of the budget, for all folds together
 UNJUDGED = "stopped before it was judged"
 JUDGE = "is one of the locked cases: it has judged, and was not learnt from"
@@ -91,11 +99,16 @@ def improve(
         If a case to learn from is locked, none was checked, or the model cannot read one.
     """
     rules, tuning = rules or Rules(), tuning or Tuning()
-    _refuse_locked(lessons)
+    began = time.monotonic()
     yield Progress(0, 0, "loading the model")
     folder = find_model(model, models())
+    learnt = learnt_from(folder)
+    _refuse_locked(lessons, learnt)
     net, card = load_model(folder)
-    run = _Run.of(net, card, lessons, replace(tuning, device=usable(tuning.device)))
+    tuning = replace(tuning, device=usable(tuning.device))
+    run = _Run.of(net, card, lessons, tuning, learnt)
+    before = yield from run.scored(net, card)
+    run.tuning = _what_is_left(tuning, time.monotonic() - began)
     few = len({case.group for case in run.locked}) < rules.cases
     said = (yield from run.judged_by_folds()) if few else ()
     try:
@@ -104,9 +117,10 @@ def improve(
         if run.learnt:
             run.keep("provisional", (UNJUDGED,))
         raise
-    verdict = yield from run.judged(rules)
+    after = yield from run.scored(run.as_written(), run.card)
+    verdict = gate(before, after, rules)
     reasons = (*verdict.reasons, *said, *(() if run.learnt else (NO_GAIN,)))
-    version = run.keep(verdict.decision, reasons, out)
+    version = run.keep(verdict.decision, reasons, verdict, out)
     if verdict.decision == "accepted":
         activate(run.card.name, version)
     return Improved(version, verdict.decision, reasons)
@@ -115,9 +129,17 @@ def improve(
 def compare_models(
     one: Path, other: Path, cases: Sequence[Corrected], device: str = "auto"
 ) -> Generator[Progress, None, Verdict]:
-    """The gate by itself: whether `other` may take the place of `one`."""
+    """The gate by itself: whether `other` may take the place of `one`.
+
+    Raises
+    ------
+    InputError
+        If one of them has learnt from a case, or cannot read one.
+    """
     found: list[list[CaseScore]] = []
     place = usable(device)
+    lessons = Lessons(fresh=(), locked=tuple(cases))
+    _refuse_locked(lessons, learnt_from(one) | learnt_from(other))
     for folder in (one, other):
         net, card = load_model(folder)
         held = [case for item in cases for case in as_cases(item, card)]
@@ -134,6 +156,7 @@ class _Run:
     net: nn.Module
     card: TrainedCard
     tuning: Tuning
+    ancestors_cases: frozenset[str]
     fresh: list[Case]
     earlier: list[Case]
     locked: list[Case]
@@ -141,7 +164,12 @@ class _Run:
 
     @classmethod
     def of(
-        cls, net: nn.Module, card: TrainedCard, lessons: Lessons, tuning: Tuning
+        cls,
+        net: nn.Module,
+        card: TrainedCard,
+        lessons: Lessons,
+        tuning: Tuning,
+        learnt: frozenset[str],
     ) -> _Run:
         known = [
             tuple(one for one in side if not misfit(card, one.scan))
@@ -153,7 +181,7 @@ class _Run:
             [case for one in side for case in as_cases(one, wider)]
             for side in (lessons.fresh, *known)
         )
-        return cls(net, card, grown, wider, tuning, fresh, earlier, locked)
+        return cls(net, card, grown, wider, tuning, learnt, fresh, earlier, locked)
 
     def train(self) -> Generator[Progress, None, None]:
         for event in self._tune(self.net, None, self.tuning):
@@ -195,17 +223,24 @@ class _Run:
             f"having been learnt from: Dice {old:.3f} → {new:.3f}",
         )
 
-    def judged(self, rules: Rules) -> Generator[Progress, None, Verdict]:
-        """The gate's word on the locked cases; the candidate as it will be written."""
-        place = self.tuning.device
+    def as_written(self) -> nn.Module:
+        """The candidate, rounded as its file will be."""
         if self.card.precision == "float16":
             self.net = self.net.half().float()
-        before = yield from _scored(self.active, self.active_card, self.locked, place)
-        after = yield from _scored(self.net, self.card, self.locked, place)
-        return gate(before, after, rules)
+        return self.net
+
+    def scored(
+        self, net: nn.Module, card: TrainedCard
+    ) -> Generator[Progress, None, list[CaseScore]]:
+        """How a net does on the locked cases."""
+        return _scored(net, card, self.locked, self.tuning.device)
 
     def keep(
-        self, standing: Standing, reasons: tuple[str, ...], out: Path | None = None
+        self,
+        standing: Standing,
+        reasons: tuple[str, ...],
+        verdict: Verdict | None = None,
+        out: Path | None = None,
     ) -> str:
         """Write the candidate as a version, not active; returns its id."""
         card = self.card
@@ -215,8 +250,11 @@ class _Run:
         record = VersionRecord(
             parent=self.active_card.sha256,
             cases=tuple(sorted({case.group for case in (*self.fresh, *self.earlier)})),
+            earlier=tuple(sorted(self.ancestors_cases)),
             standing=standing,
             reasons=reasons,
+            numbers=_numbers(verdict) if verdict else (),
+            tuning=asdict(self.tuning),
             made=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         version = put(card.name, partial(save_model, self.net, card), record)
@@ -242,7 +280,28 @@ def _scored(
     ]
 
 
-def _refuse_locked(lessons: Lessons) -> None:
+def _numbers(verdict: Verdict) -> tuple[Number, ...]:
+    return tuple(
+        Number(
+            structure=one.structure,
+            metric=one.metric,
+            active=one.active,
+            candidate=one.candidate,
+            low=one.difference.low,
+            high=one.difference.high,
+        )
+        for one in verdict.changes
+    )
+
+
+def _what_is_left(tuning: Tuning, seconds: float) -> Tuning:
+    """After the active model was loaded and judged; judging the candidate takes as long."""
+    whole = tuning.budget_seconds
+    left = max(LEAST_TRAINING * whole, whole - 2 * seconds)
+    return replace(tuning, budget_seconds=left)
+
+
+def _refuse_locked(lessons: Lessons, learnt: frozenset[str]) -> None:
     """No case may be learnt from and judged on; not by another scan of the patient."""
     locked = {one.group for one in lessons.locked}
     for one in (*lessons.fresh, *lessons.earlier):
@@ -250,6 +309,12 @@ def _refuse_locked(lessons: Lessons) -> None:
             raise InputError(
                 f"{one.scan.name} is one of the locked cases, which judge models and are "
                 "never learnt from; leave it out of training, or out of the locked ones"
+            )
+    for one in lessons.locked:
+        if one.group in learnt:
+            raise InputError(
+                f"{one.scan.name} cannot judge: this model has learnt from it, or from "
+                "another scan of the patient; leave it out of the locked ones"
             )
 
 
@@ -267,9 +332,11 @@ def improve_on(case: Corrected, wish: TuneWish) -> Generator[Progress, None, Imp
             "that you have corrected"
         )
     yield Progress(0, 0, "keeping the corrections")
-    side = keep(case)
-    others = tuple(load(one) for one in kept("train") if one != case.id)
-    locked = tuple(load(one) for one in kept("locked"))
+    card = read_card(find_model(wish.model, models()))
+    check_lesson(case, card)
+    side = keep(case, card.name)
+    others = tuple(load(one) for one in kept("train", card.name) if one != case.id)
+    locked = tuple(load(one) for one in kept("locked", card.name))
     fresh, earlier = ((case,), others) if side == "train" else (others, ())
     if not fresh:
         raise InputError(

@@ -61,13 +61,26 @@ def as_cases(one: Corrected, card: TrainedCard) -> list[Case]:
     ]
 
 
+def check_lesson(one: Corrected, card: TrainedCard) -> None:
+    """Refuse what a model could never learn from, before it is kept.
+
+    Raises
+    ------
+    InputError
+        If the model cannot read the scan, voxels are not finite, or label values do not
+        go on where the model's end.
+    """
+    as_cases(one, card)
+    new_rows([one], card)
+
+
 def new_rows(lessons: Sequence[Corrected], card: TrainedCard) -> tuple[LabelRow, ...]:
     """Structures that were drawn and checked and that the model does not know yet.
 
     Raises
     ------
     InputError
-        If their values do not go on where the model's end.
+        If their values do not go on where the model's end, or one value has two names.
     """
     names: dict[int, LabelRow] = {}
     for one in lessons:
@@ -76,7 +89,12 @@ def new_rows(lessons: Sequence[Corrected], card: TrainedCard) -> tuple[LabelRow,
             if value >= card.net.classes:
                 color = table.color(value)
                 row = LabelRow(value=value, name=table.name(value), color=color)
-                names.setdefault(value, row)
+                if names.setdefault(value, row).name != row.name:
+                    raise InputError(
+                        f"label {value} is {row.name!r} in {one.labels.name} and "
+                        f"{names[value].name!r} in another case; give one structure one "
+                        "number and name"
+                    )
     found = sorted(names)
     wanted = list(range(card.net.classes, card.net.classes + len(found)))
     if found != wanted:

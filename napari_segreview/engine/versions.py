@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field, JsonValue
+
 from napari_segreview.core.lock import Lock, TakenError
 from napari_segreview.core.protocols import VersionRow
 from napari_segreview.engine.models import (
@@ -44,6 +46,21 @@ LARGEST = 2**31  # bytes of one file in an archive; weights are some megabytes
 Standing = Literal["accepted", "rejected", "provisional"]
 
 
+class Number(Record):
+    """One number of the gate: of a structure, or of all ("", Dice: what was gained).
+
+    `active` and `candidate` are means over the locked cases; `low` to `high` is the
+    bootstrap interval of their difference.
+    """
+
+    structure: str
+    metric: str
+    active: float
+    candidate: float
+    low: float
+    high: float
+
+
 class VersionRecord(Record):
     """Where a version comes from and what was found.
 
@@ -51,17 +68,23 @@ class VersionRecord(Record):
     ----------
     parent : str
         SHA-256 of the weights it was trained from.
-    cases : tuple of str
-        Ids of the cases it learnt from; never pixels, never names of patients.
-    standing, reasons : str, tuple of str
-        The gate's decision and its words.
+    cases, earlier : tuple of str
+        Ids of the cases (patients, where known) it learnt from, and of those that its
+        ancestors did; never pixels, never names.
+    standing, reasons, numbers : str, tuple of str, tuple of Number
+        The gate's decision, its words and what they rest on.
+    tuning : JSON object
+        How it was trained.
     """
 
     schema_version: Literal[1] = 1
     parent: str
     cases: tuple[str, ...]
+    earlier: tuple[str, ...] = ()
     standing: Standing
     reasons: tuple[str, ...]
+    numbers: tuple[Number, ...] = ()
+    tuning: dict[str, JsonValue] = Field(default_factory=dict)
     made: str  # ISO 8601, UTC
 
 
@@ -116,6 +139,12 @@ def listed(name: str) -> tuple[VersionRow, ...]:
 def version_folder(name: str, version: str) -> Path:
     """Where one is, whether it may become active or not; raises InputError if nowhere."""
     return _find(name, version).folder
+
+
+def learnt_from(folder: Path) -> frozenset[str]:
+    """Ids of all cases that the version in a folder, or an ancestor, has learnt from."""
+    record = read_record(VersionRecord, folder / RECORD_FILE)
+    return frozenset((*record.cases, *record.earlier)) if record else frozenset()
 
 
 def add(name: str, folder: Path, record: VersionRecord) -> str:

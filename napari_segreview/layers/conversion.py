@@ -48,6 +48,7 @@ def image_layers(scan: Scan) -> list[Image]:
             scan.grid,
             scan.has_time,
             modality=scan.modality,
+            subject=scan.subject,
             frame_ms=scan.frame_ms,
             warnings=scan.warnings,
             source=scan.source,
@@ -100,6 +101,7 @@ def to_scan(layer: Image) -> Scan:
         has_channels=bool(layer.rgb),
         frame_ms=origin.frame_ms if origin else None,
         modality=origin.modality if origin else "",
+        subject=origin.subject if origin else "",
         source=origin.source if origin else None,
         warnings=origin.warnings if origin else (),
     )

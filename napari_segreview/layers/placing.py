@@ -40,6 +40,7 @@ class Origin:
     has_time: bool
     shown: Affine
     modality: str = ""
+    subject: str = ""
     frame_ms: float | None = None
     warnings: tuple[str, ...] = ()
     source: Path | None = None

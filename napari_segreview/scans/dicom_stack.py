@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,18 @@ def stack(frames: list[Frame], header: Dataset, name: str, source: Path) -> Scan
         If a slice is missing, slices are unevenly spaced or pixels are damaged.
     """
     make = _volume if frames[0].placed else _flat
-    return make(frames, header, name, source, _pixel_notes(header))
+    scan = make(frames, header, name, source, _pixel_notes(header))
+    return replace(scan, subject=_subject(header))
+
+
+def _subject(header: Dataset) -> str:
+    """A hash of the patient's id and who gave it; of the study where that is empty."""
+    for names in (("PatientID", "IssuerOfPatientID"), ("StudyInstanceUID",)):
+        said = [str(header.get(name) or "").strip() for name in names]
+        if said[0]:
+            text = "\n".join(said).encode()
+            return hashlib.blake2b(text, digest_size=16).hexdigest()
+    return ""
 
 
 def slices(frames: list[Frame]) -> list[Frame]:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from corrections import QUICK, disc, discs, installed
 from tiny_model import tiny_card
 
+from napari_segreview.core.labels import LabelTable
 from napari_segreview.core.protocols import TuneWish
 from napari_segreview.engine import LocalEngine, case_store
+from napari_segreview.engine.case_store import corrected
 from napari_segreview.engine.doubts import doubts
-from napari_segreview.engine.finetune import UNJUDGED, Lessons, compare_models, improve
+from napari_segreview.engine.finetune import (
+    UNJUDGED,
+    Lessons,
+    _what_is_left,
+    compare_models,
+    improve,
+)
 from napari_segreview.engine.lessons import as_cases, new_rows
 from napari_segreview.engine.models import BASE, VARIABLE, active_id, models, own_folder
 from napari_segreview.engine.versions import version_folder, versions
 from src_models.card import read_card
 from src_models.errors import InputError
 from src_models.progress import Curve, drain
+from src_models.training.finetune import Tuning
 from src_models.training.gate import Rules
 
 if TYPE_CHECKING:
@@ -71,6 +80,13 @@ def test_better_on_locked_cases_becomes_active_and_spoiled_does_not(model: str) 
     assert record.parent == read_card(active).sha256
     assert record.reasons == second.reasons
     assert set(record.cases) == {one.group for one in bad.fresh}
+    assert set(record.earlier) == {one.group for one in good.fresh}
+    assert [(one.structure, one.metric) for one in record.numbers] == [
+        ("blob", "Dice"),
+        ("blob", "NSD"),
+    ]
+    assert record.numbers[0].candidate < record.numbers[0].active
+    assert record.tuning["steps"] == QUICK.steps
 
     folders = (
         version_folder(model, first.version),
@@ -78,6 +94,13 @@ def test_better_on_locked_cases_becomes_active_and_spoiled_does_not(model: str) 
     )
     assert drain(compare_models(*folders, LOCKED, "cpu")).decision == "rejected"
     assert drain(compare_models(base, folders[0], LOCKED, "cpu")).decision == "accepted"
+
+    # What an ancestor has learnt from can judge nobody any more.
+    spent = good.fresh[0]
+    with pytest.raises(InputError, match="has learnt from it"):
+        drain(improve(model, Lessons(fresh=discs(9), locked=(*LOCKED, spent)), QUICK))
+    with pytest.raises(InputError, match="has learnt from it"):
+        drain(compare_models(*folders, (*LOCKED, spent), "cpu"))
 
 
 def test_with_few_locked_cases_it_is_provisional_and_judged_by_folds(
@@ -96,6 +119,13 @@ def test_with_few_locked_cases_it_is_provisional_and_judged_by_folds(
     wish = LocalEngine().version_wish(model, found.version, "cpu")
     answer = drain(LocalEngine().segment(disc(9).scan, wish))
     assert "(provisional)" in answer.said
+
+
+def test_judging_is_part_of_the_budget() -> None:
+    """Of 100 s, 20 s went on loading and judging the active model: 60 s to learn."""
+    tuning = Tuning(budget_seconds=100)
+    assert _what_is_left(tuning, 20).budget_seconds == 60
+    assert _what_is_left(tuning, 500).budget_seconds == 25
 
 
 @pytest.mark.parametrize("same", ["scan", "patient"])
@@ -132,6 +162,14 @@ def test_a_model_learns_a_structure_it_did_not_know(model: str) -> None:
     card = read_card(version_folder(model, found.version))
     assert card.net.classes == 3
     assert [row.name for row in card.labels] == ["blob", "second"]
+
+
+def test_one_number_has_one_name() -> None:
+    one = disc(1, value=2)
+    table = LabelTable.of({1: "blob", 2: "third"})
+    other = replace(disc(2, value=2), labels=replace(one.labels, table=table))
+    with pytest.raises(InputError, match="label 2 is 'third' in working"):
+        new_rows([one, other], tiny_card(2))
 
 
 def test_values_without_a_row_before_them_are_refused() -> None:
@@ -178,7 +216,7 @@ def test_of_a_volume_a_flat_model_gets_the_checked_slices() -> None:
 
 def test_a_kept_case_comes_back_and_names_nobody(own: Path) -> None:
     one = disc(1, patient="Doe^Jane 1970")
-    assert case_store.keep(one) == "train"  # the first one is learnt from
+    assert case_store.keep(one, "tiny") == "train"  # the first one is learnt from
     back = case_store.load(one.id)
     for name in ("data", "grid", "has_time", "has_channels", "modality"):
         mine, theirs = getattr(one.scan, name), getattr(back.scan, name)
@@ -197,11 +235,11 @@ def test_a_kept_case_comes_back_and_names_nobody(own: Path) -> None:
 
 def test_a_case_kept_again_takes_its_own_place() -> None:
     one = disc(1)
-    case_store.keep(one)
+    case_store.keep(one, "tiny")
     checked = np.zeros_like(one.checked)
     checked[3] = True
-    case_store.keep(replace(one, checked=checked))
-    assert case_store.kept("train") == (one.id,)
+    case_store.keep(replace(one, checked=checked), "tiny")
+    assert case_store.kept("train", "tiny") == (one.id,)
     assert np.array_equal(case_store.load(one.id).checked, checked)
     files = [path.name for path in (case_store.folder() / one.id).iterdir()]
     assert len(files) == 2
@@ -209,17 +247,18 @@ def test_a_case_kept_again_takes_its_own_place() -> None:
 
 def test_sides_are_decided_once_and_by_patient() -> None:
     sides = {
-        seed: case_store.keep(disc(seed, patient=f"p{seed}")) for seed in range(30)
+        seed: case_store.keep(disc(seed, patient=f"p{seed}"), "tiny")
+        for seed in range(30)
     }
     assert 4 <= list(sides.values()).count("locked") <= 16
     for seed, side in sides.items():
-        assert case_store.keep(disc(seed, patient=f"p{seed}")) == side
-        assert case_store.keep(disc(seed + 100, patient=f"p{seed}")) == side
+        assert case_store.keep(disc(seed, patient=f"p{seed}"), "tiny") == side
+        assert case_store.keep(disc(seed + 100, patient=f"p{seed}"), "tiny") == side
 
 
 def test_a_damaged_case_says_so() -> None:
     one = disc(1)
-    case_store.keep(one)
+    case_store.keep(one, "tiny")
     (voxels,) = (case_store.folder() / one.id).glob("*.safetensors")
     voxels.write_bytes(voxels.read_bytes()[:100])
     with pytest.raises(InputError, match="damaged"):
@@ -241,7 +280,7 @@ def test_the_window_keeps_what_it_learns_from(model: str, brief: None) -> None:
     for case in (one, other):
         found = drain(engine.improve(case.scan, case.labels, case.checked, wish))
         assert found.standing == "provisional"
-    kept = {*case_store.kept("train"), *case_store.kept("locked")}
+    kept = {*case_store.kept("train", "tiny"), *case_store.kept("locked", "tiny")}
     assert kept == {one.id, other.id}
     rows = engine.versions(model)
     assert [row.standing for row in rows] == ["accepted", "provisional", "provisional"]
@@ -252,13 +291,13 @@ def test_a_locked_scan_judges_and_others_teach(
     model: str, brief: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, wish = LocalEngine(), TuneWish(model=model, device="cpu")
-    monkeypatch.setattr(case_store, "decide_side", lambda _: "locked")
+    monkeypatch.setattr(case_store, "decide_side", lambda *_: "locked")
     one, other = disc(1), disc(2)
     with pytest.raises(InputError, match="check slices of another scan too"):
         drain(engine.improve(one.scan, one.labels, one.checked, wish))
-    monkeypatch.setattr(case_store, "decide_side", lambda _: "train")
-    case_store.keep(other)
-    monkeypatch.setattr(case_store, "decide_side", lambda _: "locked")
+    monkeypatch.setattr(case_store, "decide_side", lambda *_: "train")
+    case_store.keep(other, "tiny")
+    monkeypatch.setattr(case_store, "decide_side", lambda *_: "locked")
     found = drain(engine.improve(one.scan, one.labels, one.checked, wish))
     assert "was not learnt from" in found.reasons[-1]
     record = versions(model)[1].record
@@ -274,6 +313,51 @@ def test_nothing_checked_is_said_and_nothing_kept(model: str) -> None:
     with pytest.raises(InputError, match="nothing was checked"):
         drain(steps)
     assert not (own_folder() / "cases").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (np.full((24, 24), np.nan, "f4"), "not numbers"),
+        (np.zeros((24, 24, 2), "f4"), r"with 1 channel\(s\)"),
+    ],
+)
+def test_what_a_model_cannot_read_is_refused_before_it_is_kept(
+    model: str, data: Any, words: str
+) -> None:
+    one, wish = disc(1), TuneWish(model=model, device="cpu")
+    scan = replace(one.scan, data=data, has_channels=data.ndim == 3)
+    with pytest.raises(InputError, match=words):
+        drain(LocalEngine().improve(scan, one.labels, one.checked, wish))
+    strange = replace(one.labels, data=one.labels.data * np.uint8(7))
+    with pytest.raises(InputError, match=r"values \[7\]"):
+        drain(LocalEngine().improve(one.scan, strange, one.checked, wish))
+    assert not case_store.folder().exists()
+
+
+def test_cases_of_another_model_neither_teach_nor_judge(
+    model: str, brief: None
+) -> None:
+    """Label 1 of one model is another structure than label 1 of another."""
+    one, other = disc(1), disc(2)
+    case_store.keep(one, "another")
+    wish = TuneWish(model=model, device="cpu")
+    drain(LocalEngine().improve(other.scan, other.labels, other.checked, wish))
+    record = versions(model)[1].record
+    assert record is not None
+    assert record.cases == (other.group,)
+    drain(LocalEngine().improve(one.scan, one.labels, one.checked, wish))
+    assert case_store.kept("train", "another") == (one.id,)
+    assert case_store.kept("train", model) == tuple(sorted((one.id, other.id)))
+
+
+def test_two_scans_of_a_patient_are_one_group() -> None:
+    one, other = (
+        corrected(replace(x.scan, subject="p"), x.labels, x.checked)
+        for x in discs(1, 2)
+    )
+    assert one.id != other.id
+    assert one.group == other.group == "p"
 
 
 def test_doubts_have_a_number_a_plane(model: str) -> None:

@@ -53,6 +53,27 @@ def test_no_word_of_the_patient(tmp_path: Path, dicom_slice: Maker) -> None:
     assert "Secret" not in repr(scan)
 
 
+def test_scans_of_a_patient_have_one_subject(
+    tmp_path: Path, dicom_slice: Maker
+) -> None:
+    """By the id and who gave it; by the study where there is none."""
+    ids = [
+        {"PatientID": "7", "StudyInstanceUID": "1.2"},
+        {"PatientID": " 7", "StudyInstanceUID": "1.3"},
+        {"PatientID": "7", "IssuerOfPatientID": "elsewhere"},
+        {"PatientID": "", "StudyInstanceUID": "1.4"},
+        {"PatientID": "", "StudyInstanceUID": "1.4", "SeriesNumber": 9},
+    ]
+    found = []
+    for number, tags in enumerate(ids):
+        dicom_slice(tmp_path / str(number) / "a.dcm", (0, 0, 0), **tags)
+        found.append(read_one(tmp_path / str(number)).subject)
+    assert found[0] == found[1]
+    assert found[3] == found[4]
+    assert len({*found}) == 3
+    assert all(len(one) == 32 for one in found)
+
+
 def test_gantry_tilt_is_in_the_affine(tmp_path: Path, dicom_slice: Maker) -> None:
     for i in range(4):
         dicom_slice(tmp_path / f"{i}", (0.0, 0.3 * i, 2.0 * i))
