@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 SMALLEST = 20  # pixels of a target that can be learnt from
 TRIES = 20
 ENOUGH = 4  # patients from which on a set counts fully; one alone counts half
-SHOWN = {"whole": 0.3, "focus": 0.5, "part": 0.2}
+SHOWN = {"whole": 0.2, "focus": 0.3, "near": 0.3, "part": 0.2}
+SIDES = {"focus": (1.15, 2.4), "near": (1.15, 9.0)}  # of a window, in those of a target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,7 +181,8 @@ def _window(
         return np.array([ys[pick], xs[pick]], float), side
     if style == "whole":
         return (shape - 1) / 2, float(shape.max()) * random.uniform(0.9, 1.15)
-    side = longest * float(np.exp(random.uniform(np.log(1.15), np.log(2.4))))
+    closest, widest = SIDES.get(style, SIDES["focus"])
+    side = longest * float(np.exp(random.uniform(np.log(closest), np.log(widest))))
     side = max(min(side, 1.1 * float(shape.max())), 24.0)
     return (low + high) / 2 + random.uniform(-0.15, 0.15, 2) * side, side
 
