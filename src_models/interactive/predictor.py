@@ -1,4 +1,4 @@
-"""Image and clicks in, mask out: a coarse look, then the window round the object."""
+"""Image and clicks in, mask out: looks at all scales, then the window round the object."""
 
 from __future__ import annotations
 
@@ -8,28 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 
 from src_models.errors import InputError
-from src_models.interactive.focus import Window, around, cut, fraction, put_back, whole
+from src_models.interactive.focus import around, whole
 from src_models.interactive.image import unit_range
-from src_models.interactive.prompt_maps import (
-    Click,
-    Region,
-    image_channels,
-    moved,
-    stack,
-    traced,
-)
+from src_models.interactive.looks import look, promise, scales, widened
+from src_models.interactive.prompt_maps import Click, Region, traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from src_models.interactive.focus import Window
+    from src_models.interactive.looks import Look
     from src_models.interactive.net import ClickNet
     from src_models.interactive.prompt_maps import Prompt
 
     Mask = npt.NDArray[np.bool_]
-    Floats = npt.NDArray[np.float32]
 
 
 GROWTH = 2  # times that a window may be widened for one answer
@@ -43,14 +37,10 @@ class Manner:
     ----------
     size : int
         Pixels of a window's side as the net sees it.
-    fine : int
-        The same for a window far larger than `size` with a thin structure in it.
     margin : float
         Side of the focused window, in sides of the object.
     least : int
         Pixels of the image that a window spans at least.
-    thin : float
-        Mean thickness, in pixels of the net's window, below which a structure is thin.
     near : float
         A click decides within this many object sides of it …
     sure : float
@@ -59,11 +49,9 @@ class Manner:
         Whether the net runs in bfloat16.
     """
 
-    size: int = 256
-    fine: int = 512
+    size: int = 144
     margin: float = 1.7
-    least: int = 32
-    thin: float = 5.0
+    least: int = 24
     near: float = 0.35
     sure: float = 0.8
     half: bool = False
@@ -138,33 +126,29 @@ class ClickPredictor:
         return obeyed(mask, prompts)
 
     def _found(self, prompts: Sequence[Prompt]) -> Mask:
-        """A first answer: the whole image, then the window round what was seen."""
-        shape = self.shape
-        window, nothing = whole(shape), np.zeros(shape, bool)
-        mask = self._look(window, prompts, nothing) > 0
-        for _ in range(2):
-            closer = self._window(prompts, mask)
-            if closer.side > 0.75 * window.side and not self._is_fine(closer, mask):
-                break
-            window = closer
-            mask = self._look(window, prompts, mask) > 0
-        return mask
+        """A first answer: of those at all scales the one that promises most."""
+        low, high = _box(prompts, None, self.shape)
+        least = self.manner.least
+        windows = scales(low, high, self.shape, margin=1.3, least=least)
+        looks = self._looks(windows, prompts, None)
+        best = max(looks, key=promise)
+        return best.mask()
 
     def _refined(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
         """The mask mended by the last prompt, near it, and where the net is sure."""
         manner = self.manner
         window = self._window(prompts, mask)
-        logits = self._look(window, prompts, mask)
+        (found,) = self._looks([window], prompts, mask)
         for _ in range(GROWTH):
-            if not reaches_out(logits > 0, window):
+            if not found.reaches_out():
                 break
             window = widened(window, mask.shape)
-            logits = self._look(window, prompts, mask)
-        fresh = logits > 0
+            (found,) = self._looks([window], prompts, mask)
+        logits = found.logits()
         edge = np.log(manner.sure / (1 - manner.sure))
         reach = max(manner.near * window.side / manner.margin, 8.0)
         trusted = near(prompts[-1], mask.shape, reach) | (np.abs(logits) > edge)
-        changed = (fresh != mask) & trusted
+        changed = ((logits > 0) != mask) & trusted
         rows, columns = window.inside(mask.shape)
         out = mask.copy()
         out[rows, columns] ^= changed[rows, columns]
@@ -172,52 +156,39 @@ class ClickPredictor:
 
     def _window(self, prompts: Sequence[Prompt], mask: Mask) -> Window:
         """Round the mask and all prompts, but never larger than the image needs."""
-        places = [spots(prompt) for prompt in prompts]
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        if len(rows):
-            places.append(np.array([[rows[0], columns[0]], [rows[-1], columns[-1]]]))
-        every = np.clip(np.concatenate(places), 0, np.array(mask.shape) - 1)
-        low, high = every.min(0), every.max(0)
+        low, high = _box(prompts, mask, self.shape)
         manner = self.manner
-        found = around(
-            (low[0], low[1]),
-            (high[0], high[1]),
-            margin=manner.margin,
-            least=manner.least,
-        )
-        widest = whole(mask.shape)
+        found = around(low, high, margin=manner.margin, least=manner.least)
+        widest = whole(self.shape)
         return widest if found.side >= widest.side else found
 
-    def _is_fine(self, window: Window, mask: Mask) -> bool:
-        """Whether the structure would be too thin to see at the usual size."""
-        shrunk = self.manner.size / window.side
-        if shrunk >= 1 or not mask.any():
-            return False
-        rim = mask & ~ndimage.binary_erosion(mask)
-        return bool(2 * mask.sum() / rim.sum() * shrunk < self.manner.thin)
-
-    def _look(self, window: Window, prompts: Sequence[Prompt], mask: Mask) -> Floats:
-        """The net's logits on the image's pixels; −20 outside the window."""
+    def _looks(
+        self, windows: Sequence[Window], prompts: Sequence[Prompt], mask: Mask | None
+    ) -> list[Look]:
         if self._image is None:
             raise InputError("no image yet; call set_image before predict")
-        manner = self.manner
-        size = manner.fine if self._is_fine(window, mask) else manner.size
-        shape = self.shape
-        colour = cut(self._image, window, size).expand(3, size, size)
-        valid = fraction(np.ones(shape, bool), window, size)[0] > 0.5
-        channels = image_channels(colour.numpy(), valid.numpy())
-        there = [moved(one, lambda at: window.places(at, size)) for one in prompts]
-        seen = stack(channels, there, fraction(mask, window, size)[0].numpy())
-        x_BCYX = torch.from_numpy(seen)[None].to(memory_format=torch.channels_last)
-        with (
-            torch.inference_mode(),
-            torch.autocast("cpu", torch.bfloat16, enabled=manner.half),
-        ):
-            logits = self.net(x_BCYX)[0].float()
-        out = np.full(shape, -20, np.float32)
-        where, values = put_back(logits, window, shape)
-        out[where] = values
-        return out
+        return look(
+            self.net,
+            self._image,
+            windows,
+            prompts,
+            [mask] * len(windows),
+            self.manner.size,
+            half=self.manner.half,
+        )
+
+
+def _box(
+    prompts: Sequence[Prompt], mask: Mask | None, shape: tuple[int, int]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """First and last (y, x) on the image of all prompts and the mask."""
+    places = [spots(prompt) for prompt in prompts]
+    if mask is not None and mask.any():
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        places.append(np.array([[rows[0], columns[0]], [rows[-1], columns[-1]]]))
+    every = np.clip(np.concatenate(places), 0, np.array(shape) - 1)
+    low, high = every.min(0), every.max(0)
+    return (low[0], low[1]), (high[0], high[1])
 
 
 def check_prompts(
@@ -243,29 +214,6 @@ def check_prompts(
                 f"the click at ({prompt.y:g}, {prompt.x:g}) lies outside the image of "
                 f"{shape[0]}×{shape[1]} pixels"
             )
-
-
-def reaches_out(mask: Mask, window: Window) -> bool:
-    """Whether a structure goes on where the window ends and the image does not."""
-    rows, columns = window.inside(mask.shape)
-    held = mask[rows, columns]
-    if not held.size:
-        return False
-    ends = (
-        (rows.start > 0, held[0]),
-        (rows.stop < mask.shape[0], held[-1]),
-        (columns.start > 0, held[:, 0]),
-        (columns.stop < mask.shape[1], held[:, -1]),
-    )
-    return any(more and bool(end.any()) for more, end in ends)
-
-
-def widened(window: Window, shape: tuple[int, int]) -> Window:
-    """Twice the side round the same middle, or the whole image if that is no larger."""
-    half = window.side // 2
-    grown = Window(window.y - half, window.x - half, window.side + 2 * half)
-    widest = whole(shape)
-    return widest if grown.side >= widest.side else grown
 
 
 def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:

@@ -24,14 +24,9 @@ from src_models.interactive.bench import (
 )
 from src_models.interactive.fallback import WalkPredictor
 from src_models.interactive.focus import Window
+from src_models.interactive.looks import Look, promise, scales, widened
 from src_models.interactive.net import ClickNet
-from src_models.interactive.predictor import (
-    ClickPredictor,
-    Manner,
-    obeyed,
-    reaches_out,
-    widened,
-)
+from src_models.interactive.predictor import ClickPredictor, Manner, obeyed
 from src_models.interactive.prompt_maps import CHANNELS, Click, Region, Stroke, box
 from src_models.interactive.weights import ClickCard, load_click_net, save_click_net
 from src_models.progress import drain
@@ -48,7 +43,7 @@ def tiny_net(seed: int = 0) -> ClickNet:
 
 
 def tiny_predictor() -> ClickPredictor:
-    return ClickPredictor(tiny_net(), Manner(size=32, fine=48))
+    return ClickPredictor(tiny_net(), Manner(size=32))
 
 
 IMAGES = st.sampled_from(
@@ -92,18 +87,54 @@ class TestNet:
         assert all(p.grad is not None and p.grad.any() for p in net.parameters())
 
 
+def answer(mask: np.ndarray, window: Window) -> Look:
+    """A look at the image's own resolution that is sure of a mask."""
+    rows, columns = window.inside(mask.shape)
+    seen, valid = (torch.zeros(window.side, window.side, dtype=bool) for _ in "ab")
+    there = (
+        slice(rows.start - window.y, rows.stop - window.y),
+        slice(columns.start - window.x, columns.stop - window.x),
+    )
+    seen[there], valid[there] = torch.from_numpy(mask[rows, columns]), True
+    return Look(window, mask.shape, 40.0 * seen - 20, valid)
+
+
 class TestWindows:
     def test_a_structure_cut_off_reaches_out(self) -> None:
         mask = np.zeros((20, 20), bool)
         mask[8:12, 5:15] = True
-        assert reaches_out(mask, Window(5, 5, 8))
-        assert not reaches_out(mask, Window(3, 3, 14))
-        assert not reaches_out(mask, Window(40, 40, 4))
+        assert answer(mask, Window(5, 5, 8)).reaches_out()
+        assert not answer(mask, Window(3, 3, 14)).reaches_out()
+        assert not answer(mask, Window(40, 40, 4)).reaches_out()
 
     def test_the_rim_of_the_image_is_no_end(self) -> None:
         mask = np.zeros((20, 20), bool)
         mask[:6, :6] = True
-        assert not reaches_out(mask, Window(-3, -3, 12))
+        assert not answer(mask, Window(-3, -3, 12)).reaches_out()
+
+    def test_on_the_image_again(self) -> None:
+        mask = np.random.default_rng(0).random((20, 20)) > 0.5
+        seen = answer(mask, Window(-3, 4, 12))
+        kept = np.zeros_like(mask)
+        kept[:9, 4:16] = mask[:9, 4:16]
+        np.testing.assert_array_equal(seen.mask(), kept)
+        assert (seen.logits()[kept] == 20).all()
+        assert (seen.logits()[~kept] == -20).all()
+
+    def test_scales_halve_down_to_the_least(self) -> None:
+        found = scales((30, 40), (30, 40), (100, 60), margin=1.3, least=24)
+        assert found == [Window(0, -20, 100), Window(6, 16, 50), Window(18, 28, 25)]
+        wide = scales((10, 10), (80, 40), (100, 60), margin=1.3, least=24)
+        assert [one.side for one in wide] == [100]
+
+    def test_promise_by_hand(self) -> None:
+        def promised(*probabilities: float) -> float:
+            logits = torch.logit(torch.tensor([probabilities]).double())
+            valid = torch.ones_like(logits, dtype=torch.bool)
+            return promise(Look(Window(0, 0, 1), (1, 1), logits, valid))
+
+        assert promised(0.9, 0.7, 0.2) == pytest.approx(1.6 / 2.2)
+        assert promised(0.4, 0.2) == 0
 
     def test_widened_never_beyond_the_image(self) -> None:
         assert widened(Window(10, 10, 8), (100, 60)) == Window(6, 6, 16)
