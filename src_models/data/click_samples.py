@@ -26,6 +26,7 @@ TRIES = 20
 ENOUGH = 4  # patients from which on a set counts fully; one alone counts half
 SHOWN = {"whole": 0.2, "focus": 0.3, "near": 0.3, "part": 0.2}
 SIDES = {"focus": (1.15, 2.4), "near": (1.15, 9.0)}  # of a window, in those of a target
+THIN = 45  # thicknesses beyond which a longer structure would be too thin to be seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,11 +174,12 @@ def _window(
     low, high = np.array([ys.min(), xs.min()]), np.array([ys.max(), xs.max()])
     longest = float((high - low).max() + 1)
     style = str(random.choice(list(SHOWN), p=list(SHOWN.values())))
-    if style == "part" and longest >= 48:
+    thick = 2 * len(ys) / float((target & ~ndimage.binary_erosion(target)).sum())
+    if (style == "part" and longest >= 48) or longest > THIN * thick:
         pick = int(random.integers(len(ys)))
-        thick = 2 * len(ys) / float((target & ~ndimage.binary_erosion(target)).sum())
-        least = min(max(10 * thick, 24.0), longest)  # of a vessel: a few widths of it
-        side = float(np.exp(random.uniform(np.log(least), np.log(longest))))
+        least = min(max(10 * thick, 24.0), longest)
+        most = min(THIN * thick, longest)
+        side = float(np.exp(random.uniform(np.log(least), np.log(max(least, most)))))
         return np.array([ys[pick], xs[pick]], float), side
     if style == "whole":
         return (shape - 1) / 2, float(shape.max()) * random.uniform(0.9, 1.15)

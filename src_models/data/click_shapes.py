@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 
+# How often each kind of structure is made up, and which are drawn onto the image.
+STYLES = {"ellipse": 0.2, "tree": 0.3, "walls": 0.15, "part": 0.25, "region": 0.1}
+DRAWN = ("ellipse", "tree", "walls")
+
+
 def smooth_noise(
     size: int, cells: int, random: np.random.Generator, count: int = 1
 ) -> Floats:
@@ -39,16 +44,18 @@ def made_up(size: int, random: np.random.Generator) -> tuple[Floats, Mask]:
     for _ in range(int(random.integers(0, 4))):
         regions[_ellipse(size, random)] = regions.max() + 1
     image = _textured(regions, random)
-    style = random.random()
-    if style < 0.3:
+    style = str(random.choice(list(STYLES), p=list(STYLES.values())))
+    if style == "ellipse":
         mask = _ellipse(size, random)
-    elif style < 0.55:
+    elif style == "tree":
         mask = _tree(size, random)
+    elif style == "walls":
+        mask = _walls(regions, random)
     else:
         mask = regions == random.choice(np.unique(regions))
-        if style < 0.85:
+        if style == "part":
             mask = _one_part(mask, random)
-    if style < 0.55:  # drawn onto the image
+    if style in DRAWN:
         texture = _textured(np.zeros((size, size), int), random)
         strength = random.uniform(0.5, 1)
         image = np.where(mask, strength * texture + (1 - strength) * image, image)
@@ -157,6 +164,17 @@ def _ellipse(size: int, random: np.random.Generator) -> Mask:
         tuple(np.clip(random.integers(size // 4, 3 * size // 4, 2), 0, size - 1))
     ] |= not mask.any()
     return mask
+
+
+def _walls(regions: npt.NDArray[Any], random: np.random.Generator) -> Mask:
+    """What parts the regions, as membranes do cells; a line if there is one region."""
+    mask = np.zeros(regions.shape, bool)
+    mask[1:] |= regions[1:] != regions[:-1]
+    mask[:, 1:] |= regions[:, 1:] != regions[:, :-1]
+    mask[len(mask) // 2] |= not mask.any()
+    width = float(np.exp(random.uniform(0, np.log(max(len(mask) / 24, 1.5)))))
+    wall: Mask = ndimage.distance_transform_edt(~mask) < width
+    return wall
 
 
 def _tree(size: int, random: np.random.Generator) -> Mask:

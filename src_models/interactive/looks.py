@@ -27,6 +27,15 @@ BEYOND = -20.0  # logit of what a window does not show
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What the net is asked: a window, the prompts, the mask so far if there is one."""
+
+    window: Window
+    prompts: Sequence[Prompt]
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """An answer.
 
@@ -91,50 +100,37 @@ def promise(one: Look) -> float:
 def look(
     net: ClickNet,
     image_CYX: Tensor,
-    windows: Sequence[Window],
-    prompts: Sequence[Prompt],
-    masks: Sequence[Mask | None],
+    questions: Sequence[Question],
     size: int,
     *,
     half: bool = False,
 ) -> list[Look]:
-    """What the net says through each window, seen at `size`² pixels, in one batch.
+    """What the net says to each question, seen at `size`² pixels, in one batch.
 
     Parameters
     ----------
     image_CYX : (1 or 3, y, x) in [0, 1]
-    masks : sequence of (y, x) bool, or None
-        The mask so far that each window is shown; None is an empty one.
     half : bool
         In bfloat16.
     """
     shape = (image_CYX.shape[1], image_CYX.shape[2])
-    pairs = zip(windows, masks, strict=True)
-    seen, valid = zip(
-        *(_seen(image_CYX, one, prompts, mask, size) for one, mask in pairs),
-        strict=True,
-    )
+    seen, valid = zip(*(_seen(image_CYX, one, size) for one in questions), strict=True)
     x_BCYX = torch.from_numpy(np.stack(seen)).to(memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
         logits_BYX = net(x_BCYX).float()
     return [
-        Look(window, shape, logits, inside)
-        for window, logits, inside in zip(windows, logits_BYX, valid, strict=True)
+        Look(one.window, shape, logits, inside)
+        for one, logits, inside in zip(questions, logits_BYX, valid, strict=True)
     ]
 
 
-def _seen(
-    image: Tensor,
-    window: Window,
-    prompts: Sequence[Prompt],
-    mask: Mask | None,
-    size: int,
-) -> tuple[Floats, Tensor]:
+def _seen(image: Tensor, question: Question, size: int) -> tuple[Floats, Tensor]:
     """The net's input, and where it shows the image."""
+    window, mask = question.window, question.mask
     colour = cut(image, window, size).expand(3, size, size).numpy()
     shape = (image.shape[1], image.shape[2])
     valid = fraction(np.ones(shape, bool), window, size)[0] > 0.5
-    there = [moved(one, lambda at: window.places(at, size)) for one in prompts]
+    there = [moved(p, lambda at: window.places(at, size)) for p in question.prompts]
     previous = np.zeros((size, size), np.float32)
     if mask is not None and mask.any():
         previous = fraction(mask, window, size)[0].numpy()

@@ -12,7 +12,7 @@ import torch
 from src_models.errors import InputError
 from src_models.interactive.focus import around, whole
 from src_models.interactive.image import unit_range
-from src_models.interactive.looks import look, promise, scales, widened
+from src_models.interactive.looks import Question, look, promise, scales, widened
 from src_models.interactive.prompt_maps import Click, Region, traced
 
 if TYPE_CHECKING:
@@ -130,20 +130,19 @@ class ClickPredictor:
         low, high = _box(prompts, None, self.shape)
         least = self.manner.least
         windows = scales(low, high, self.shape, margin=1.3, least=least)
-        looks = self._looks(windows, prompts, None)
-        best = max(looks, key=promise)
-        return best.mask()
+        looks = self._looks([Question(window, prompts) for window in windows])
+        return max(looks, key=promise).mask()
 
     def _refined(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
         """The mask mended by the last prompt, near it, and where the net is sure."""
         manner = self.manner
         window = self._window(prompts, mask)
-        (found,) = self._looks([window], prompts, mask)
+        (found,) = self._looks([Question(window, prompts, mask)])
         for _ in range(GROWTH):
             if not found.reaches_out():
                 break
             window = widened(window, mask.shape)
-            (found,) = self._looks([window], prompts, mask)
+            (found,) = self._looks([Question(window, prompts, mask)])
         logits = found.logits()
         edge = np.log(manner.sure / (1 - manner.sure))
         reach = max(manner.near * window.side / manner.margin, 8.0)
@@ -162,20 +161,11 @@ class ClickPredictor:
         widest = whole(self.shape)
         return widest if found.side >= widest.side else found
 
-    def _looks(
-        self, windows: Sequence[Window], prompts: Sequence[Prompt], mask: Mask | None
-    ) -> list[Look]:
+    def _looks(self, questions: Sequence[Question]) -> list[Look]:
         if self._image is None:
             raise InputError("no image yet; call set_image before predict")
-        return look(
-            self.net,
-            self._image,
-            windows,
-            prompts,
-            [mask] * len(windows),
-            self.manner.size,
-            half=self.manner.half,
-        )
+        manner = self.manner
+        return look(self.net, self._image, questions, manner.size, half=manner.half)
 
 
 def _box(
