@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 
-def recoloured(image_CYX: Floats, random: np.random.Generator) -> Floats:
-    """A (3, y, x) image in [0, 1], changed at random; same shape and range."""
+def recoloured(image_CS: Floats, random: np.random.Generator) -> Floats:
+    """A picture (3, y, x) or volume (1, z, y, x) in [0, 1], changed at random.
+
+    Sides are equal; shape and range stay.
+    """
     for chance, change in (
         (0.25, _mixed),
         (0.15, _remapped),
@@ -29,15 +32,15 @@ def recoloured(image_CYX: Floats, random: np.random.Generator) -> Floats:
         (0.15, _inverted),
     ):
         if random.random() < chance:
-            image_CYX = np.clip(change(image_CYX, random), 0, 1)
-    return image_CYX.astype(np.float32, copy=False)
+            image_CS = np.clip(change(image_CS, random), 0, 1)
+    return image_CS.astype(np.float32, copy=False)
 
 
 def _mixed(image: Floats, random: np.random.Generator) -> Floats:
     """Channels swapped, or mixed to grey."""
     if random.random() < 0.5:
-        return image[random.permutation(3)]
-    weight = random.dirichlet((1, 1, 1)).astype(np.float32)
+        return image[random.permutation(len(image))]
+    weight = random.dirichlet((1,) * len(image)).astype(np.float32)
     grey = np.tensordot(weight, image, 1)
     return np.broadcast_to(grey, image.shape)
 
@@ -63,22 +66,26 @@ def _contrast(image: Floats, random: np.random.Generator) -> Floats:
 
 def _shaded(image: Floats, random: np.random.Generator) -> Floats:
     """Uneven light, or a coil's bias field."""
-    field = smooth_noise(image.shape[-1], int(random.integers(2, 5)), random)
+    cells, ndim = int(random.integers(2, 5)), image.ndim - 1
+    field = smooth_noise(image.shape[-1], cells, random, ndim=ndim)
     light: Floats = np.exp(np.float32(random.uniform(0.1, 0.4)) * field)
     return image * light
 
 
 def _blurred(image: Floats, random: np.random.Generator) -> Floats:
     width = float(random.uniform(0.4, 2.0))
-    blurred: Floats = ndimage.gaussian_filter(image, (0, width, width), truncate=3)
+    axes = range(1, image.ndim)
+    blurred: Floats = ndimage.gaussian_filter(image, width, truncate=3, axes=axes)
     return blurred
 
 
 def _coarse(image: Floats, random: np.random.Generator) -> Floats:
     """As if scanned with fewer pixels."""
     step = int(random.integers(2, 5))
-    size = image.shape[-1]
-    return image[:, ::step, ::step].repeat(step, 1).repeat(step, 2)[:, :size, :size]
+    for axis in range(1, image.ndim):
+        kept = np.arange(image.shape[axis]) // step * step
+        image = image.take(kept, axis)
+    return image
 
 
 def _noisy(image: Floats, random: np.random.Generator) -> Floats:

@@ -67,13 +67,7 @@ class Sampler:
 
     def __init__(self, planes: Sequence[Planes], size: int, shares: Shares) -> None:
         self.size, self.shares = size, shares
-        self.sets: dict[str, dict[str, list[Planes]]] = {}
-        for one in planes:
-            if one.slices:
-                groups = self.sets.setdefault(one.entry.set, {})
-                groups.setdefault(one.entry.group, []).append(one)
-        many = [min(len(self.sets[name]), ENOUGH) for name in sorted(self.sets)]
-        self._odds = np.sqrt(many) / np.sqrt(many).sum()
+        self.sets, self.odds = evenly([one for one in planes if one.slices])
 
     def draw(self, random: np.random.Generator) -> Sample:
         """One sample, its target at least `SMALLEST` pixels."""
@@ -100,7 +94,7 @@ class Sampler:
         The same for the same seed and cases. Fewer if a set has no target large enough.
         """
         found = []
-        for number in range(count):
+        for number in range(count if self.sets else 0):
             random = np.random.default_rng([seed, number])
             name = sorted(self.sets)[number % len(self.sets)]
             for _ in range(TRIES):
@@ -126,7 +120,7 @@ class Sampler:
         return image, draw_target(labels, random, instances=planes.entry.instances)
 
     def _real(self, random: np.random.Generator, *, regions: bool) -> Sample:
-        name = str(random.choice(sorted(self.sets), p=self._odds))
+        name = str(random.choice(sorted(self.sets), p=self.odds))
         image, target = self._slice(name, random)
         if not target.any():
             return Sample(np.zeros((3, 1, 1), np.float32), target, target)
@@ -135,6 +129,18 @@ class Sampler:
             mask = merged_regions(sample.image, sample.valid, random)
             return Sample(sample.image, sample.valid, mask & sample.valid)
         return sample
+
+
+def evenly(
+    planes: Sequence[Planes],
+) -> tuple[dict[str, dict[str, list[Planes]]], npt.NDArray[np.float64]]:
+    """Set → patient → scans; and how often each set, by name, is drawn."""
+    sets: dict[str, dict[str, list[Planes]]] = {}
+    for one in planes:
+        groups = sets.setdefault(one.entry.set, {})
+        groups.setdefault(one.entry.group, []).append(one)
+    many = np.sqrt([min(len(sets[name]), ENOUGH) for name in sorted(sets)])
+    return sets, many / many.sum()
 
 
 def _seen(

@@ -26,13 +26,16 @@ DRAWN = ("ellipse", "tree", "walls")
 
 
 def smooth_noise(
-    size: int, cells: int, random: np.random.Generator, count: int = 1
+    size: int, cells: int, random: np.random.Generator, count: int = 1, ndim: int = 2
 ) -> Floats:
-    """(count, size, size) of noise with about `cells` bumps a side, sd about 1."""
+    """(count, *ndim × size) of noise with about `cells` bumps a side, sd about 1."""
     cells = max(2, min(cells, size))
-    coarse = random.standard_normal((1, count, cells + 1, cells + 1), np.float32)
+    coarse = random.standard_normal((1, count, *[cells + 1] * ndim), np.float32)
     fine = F.interpolate(
-        torch.from_numpy(coarse), (size, size), mode="bicubic", align_corners=True
+        torch.from_numpy(coarse),
+        (size,) * ndim,
+        mode="bicubic" if ndim == 2 else "trilinear",
+        align_corners=True,
     )[0].numpy()
     noise: Floats = (fine / max(float(fine.std()), 1e-6)).astype(np.float32)
     return noise

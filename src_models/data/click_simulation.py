@@ -23,45 +23,42 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 
-def interior(mask_YX: Mask) -> npt.NDArray[np.float32]:
+def interior(mask: Mask) -> npt.NDArray[np.float32]:
     """Distance to the nearest pixel outside the mask, in pixels; beyond is outside."""
     depth: npt.NDArray[np.float32] = edt.edt(
-        np.ascontiguousarray(mask_YX), black_border=True
+        np.ascontiguousarray(mask), black_border=True
     )
     return depth
 
 
 def interior_point(
-    mask_YX: Mask, random: np.random.Generator | None = None, *, share: float = 0.6
-) -> tuple[int, int] | None:
+    mask: Mask, random: np.random.Generator | None = None, *, share: float = 0.6
+) -> tuple[int, ...] | None:
     """The most interior pixel; of several the first. None if the mask is empty.
 
     With `random`, any pixel whose depth is at least `share` of the greatest.
     """
-    if not mask_YX.any():
+    if not mask.any():
         return None
-    depth = interior(mask_YX)
+    depth = interior(mask)
     if random is None:
-        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    else:
-        ys, xs = np.nonzero(depth >= share * depth.max())
-        pick = int(random.integers(len(ys)))
-        y, x = ys[pick], xs[pick]
-    return int(y), int(x)
+        return tuple(map(int, np.unravel_index(int(depth.argmax()), depth.shape)))
+    places = np.argwhere(depth >= share * depth.max())
+    return tuple(places[int(random.integers(len(places)))].tolist())
 
 
-def largest(mask_YX: Mask) -> Mask:
-    """The largest 8-connected component, of equals the first; empty stays empty."""
-    parts, count = ndimage.label(mask_YX, np.ones((3, 3), int))
+def largest(mask: Mask) -> Mask:
+    """The largest component, diagonals included, of equals the first; empty stays empty."""
+    parts, count = ndimage.label(mask, np.ones((3,) * mask.ndim, int))
     if count < 2:
-        return mask_YX
+        return mask
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     found: Mask = parts == sizes.argmax()
     return found
 
 
-def largest_error(truth_YX: Mask, guess_YX: Mask) -> tuple[Mask, bool] | None:
+def largest_error(truth: Mask, guess: Mask) -> tuple[Mask, bool] | None:
     """The largest connected piece that is missing, or too much.
 
     Returns
@@ -70,12 +67,30 @@ def largest_error(truth_YX: Mask, guess_YX: Mask) -> tuple[Mask, bool] | None:
         Positive where something is missing, which also wins between equals; None if
         nothing is wrong.
     """
-    missing = largest(truth_YX & ~guess_YX)
-    extra = largest(guess_YX & ~truth_YX)
+    missing = largest(truth & ~guess)
+    extra = largest(guess & ~truth)
     if not missing.any() and not extra.any():
         return None
     positive = int(missing.sum()) >= int(extra.sum())
     return (missing if positive else extra), positive
+
+
+def next_place(
+    truth: Mask,
+    guess: Mask,
+    random: np.random.Generator | None = None,
+    *,
+    share: float = 0.6,
+) -> tuple[tuple[int, ...], bool] | None:
+    """The most interior pixel of the largest error, and whether it is missing.
+
+    Of pictures and volumes. None if nothing is wrong.
+    """
+    error = largest_error(truth, guess)
+    if error is None:
+        return None
+    place = interior_point(error[0], random, share=share)
+    return None if place is None else (place, error[1])
 
 
 def next_click(
@@ -85,12 +100,12 @@ def next_click(
     *,
     share: float = 0.6,
 ) -> Click | None:
-    """The click that mends the largest error at its most interior point; None if none."""
-    error = largest_error(truth_YX, guess_YX)
-    if error is None:
+    """The click at `next_place` of a picture."""
+    found = next_place(truth_YX, guess_YX, random, share=share)
+    if found is None:
         return None
-    point = interior_point(error[0], random, share=share)
-    return None if point is None else Click(*point, positive=error[1])
+    (y, x), positive = found
+    return Click(y, x, positive)
 
 
 def next_stroke(
@@ -174,19 +189,20 @@ def opening(truth_YX: Mask, random: np.random.Generator) -> Sequence[Prompt]:
     return [] if click is None else [click]
 
 
-def spoiled(truth_YX: Mask, random: np.random.Generator) -> Mask:
+def spoiled(truth: Mask, random: np.random.Generator) -> Mask:
     """The mask as a coarse look or a hasty painter leaves it: blurred, cut, spread."""
-    depth = interior(truth_YX) - interior(~truth_YX)
+    depth = interior(truth) - interior(~truth)
     reach = max(2.0, float(depth.max()))
-    bend = ndimage.zoom(random.normal(size=(9, 9)), (np.array(depth.shape) + 1) / 9)
-    bend = bend[: depth.shape[0], : depth.shape[1]]
+    coarse = random.normal(size=(9,) * truth.ndim)
+    bend = ndimage.zoom(coarse, (np.array(depth.shape) + 1) / 9, order=3)
+    bend = bend[tuple(slice(n) for n in depth.shape)]
     shift = random.normal(0, 0.25) + random.uniform(0, 0.6) * bend
     guess: Mask = depth + reach * shift > 0
     if random.random() < 0.3:  # a side of it is missing, or too much is there
-        y, x = np.mgrid[: depth.shape[0], : depth.shape[1]]
-        ys, xs = np.nonzero(truth_YX)
-        pick = int(random.integers(len(ys)))
-        angle = random.uniform(0, 2 * np.pi)
-        side = (y - ys[pick]) * np.sin(angle) + (x - xs[pick]) * np.cos(angle) > 0
-        guess = guess & side
+        places = np.argwhere(truth)
+        middle = places[int(random.integers(len(places)))]
+        across = random.normal(size=truth.ndim)
+        steps = np.meshgrid(*map(np.arange, truth.shape), indexing="ij", sparse=True)
+        pairs = zip(steps, middle, across, strict=True)
+        guess = guess & (sum((step - at) * way for step, at, way in pairs) > 0)
     return guess

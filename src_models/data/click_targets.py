@@ -1,4 +1,4 @@
-"""Which structures of a labelled slice one might click on."""
+"""Which structures of a labelled slice or volume one might click on."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
     Labels = npt.NDArray[Any]
 
-# How often each kind of target is drawn.
+# How often each kind of target is drawn: a part of a label, a label, a label with others,
+# everything, a piece cut off.
 KINDS = {"part": 0.42, "label": 0.38, "union": 0.08, "all": 0.06, "cut": 0.06}
 
 
-def parts_of(mask_YX: Mask) -> tuple[npt.NDArray[np.int32], int]:
-    """8-connected components: numbers from 1, and how many."""
-    parts, count = ndimage.label(mask_YX, np.ones((3, 3), int))
+def parts_of(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
+    """Components, diagonals included: numbers from 1, and how many."""
+    parts, count = ndimage.label(mask, np.ones((3,) * mask.ndim, int))
     return parts, count
 
 
 def draw_target(
-    labels_YX: Labels, random: np.random.Generator, *, instances: bool
+    labels: Labels, random: np.random.Generator, *, instances: bool
 ) -> Mask:
-    """One structure of a slice: a label, a part, a union, all, or a piece cut off.
+    """One structure of labels (y, x) or (z, y, x): one of `KINDS`.
 
-    Empty if the slice is. Of instances a label and a part are one object each.
+    Empty if there is none. Of instances a label and a part are one object each.
     """
-    values = np.unique(labels_YX)
+    values = np.unique(labels)
     values = values[values > 0]
     if not len(values):
-        return np.zeros(labels_YX.shape, bool)
+        return np.zeros(labels.shape, bool)
     kind = str(random.choice(list(KINDS), p=list(KINDS.values())))
     if kind == "all":
-        return labels_YX > 0
-    mask: Mask = labels_YX == random.choice(values)
+        return labels > 0
+    mask: Mask = labels == random.choice(values)
     if kind == "union" and len(values) > 1:
-        return _united(labels_YX, mask, values, random)
+        return _united(labels, mask, values, random)
     if kind == "part" or (kind == "cut" and instances):
         mask = _part(mask, random)
     return _cut(mask, random) if kind == "cut" else mask
@@ -70,14 +71,14 @@ def _united(
 
 
 def _cut(mask: Mask, random: np.random.Generator) -> Mask:
-    """The side of a straight line through the structure that holds its middle."""
+    """The side of a plane through the structure that holds its middle."""
     middle = interior_point(mask)
     if middle is None:
         return mask
-    ys, xs = np.nonzero(mask)
-    angle = random.uniform(0, 2 * np.pi)
-    along = (ys - middle[0]) * np.sin(angle) + (xs - middle[1]) * np.cos(angle)
-    kept = along <= random.uniform(0.1, 0.9) * max(float(along.max()), 1.0)
+    places = np.argwhere(mask)
+    across = random.normal(size=mask.ndim)
+    along = (places - middle) @ (across / np.linalg.norm(across))
+    kept = places[along <= random.uniform(0.1, 0.9) * max(float(along.max()), 1.0)]
     out = np.zeros_like(mask)
-    out[ys[kept], xs[kept]] = True
+    out[tuple(kept.T)] = True
     return out

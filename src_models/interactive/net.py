@@ -1,12 +1,14 @@
 """The click net: a small residual U-Net whose deepest level attends to all of itself.
 
+The same net serves pictures (`ndim` 2) and volumes (3).
+
 Prompts enter with the image at the first layer ("early fusion"), as in Sofiiuk, Petrov
 & Konushin, "Reviving Iterative Training with Mask Guidance for Interactive
 Segmentation", ICIP 2022, https://arxiv.org/abs/2102.06583. Normalisation by groups: Wu &
-He, ECCV 2018. First and last layer fold 2×2 pixels into channels (Shi et al., CVPR 2016),
-which keeps single pixels at a quarter of the cost.
+He, ECCV 2018. First and last layer fold 2×2 pixels, or 2×2×2 voxels, into channels (Shi et
+al., CVPR 2016), which keeps single pixels at a quarter of the cost.
 
-Shape letters: B batch, C channels, Y X pixels, T tokens.
+Shape letters: B batch, C channels, S the spatial axes, T tokens.
 """
 
 from __future__ import annotations
@@ -25,23 +27,54 @@ if TYPE_CHECKING:
 GROUPS = 8
 
 
+CONVOLUTION: dict[int, type[nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+
+
+def folded(x_BCS: Tensor) -> Tensor:
+    """Halve each spatial axis, 2^ndim neighbours becoming channels: C → C · 2^ndim."""
+    batch, channels, *sides = x_BCS.shape
+    halves = [n for side in sides for n in (side // 2, 2)]
+    axes = range(2, 2 + 2 * len(sides))
+    y = x_BCS.reshape(batch, channels, *halves)
+    y = y.permute(0, 1, *axes[1::2], *axes[::2])
+    return y.reshape(batch, -1, *(side // 2 for side in sides))
+
+
+def unfolded(x_BCS: Tensor) -> Tensor:
+    """Undo `folded`."""
+    batch, channels, *sides = x_BCS.shape
+    ndim = len(sides)
+    y = x_BCS.reshape(batch, channels // 2**ndim, *[2] * ndim, *sides)
+    y = y.permute(0, 1, *(2 + n for i in range(ndim) for n in (ndim + i, i)))
+    return y.reshape(batch, -1, *(2 * side for side in sides))
+
+
+class Fold(nn.Module):
+    """`folded` as a layer."""
+
+    def forward(self, x_BCS: Tensor) -> Tensor:
+        """x_BCS -> y_BCS."""
+        return folded(x_BCS)
+
+
 class Residual(nn.Module):
     """Two convolutions beside a shortcut. He et al., CVPR 2016."""
 
-    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+    def __init__(self, ndim: int, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
-        self.first = nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False)
+        conv = CONVOLUTION[ndim]
+        self.first = conv(c_in, c_out, 3, stride, 1, bias=False)
         self.norm1 = nn.GroupNorm(GROUPS, c_out)
-        self.second = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False)
+        self.second = conv(c_out, c_out, 3, padding=1, bias=False)
         self.norm2 = nn.GroupNorm(GROUPS, c_out)
         self.shortcut: nn.Module = nn.Identity()
         if c_in != c_out or stride > 1:
-            self.shortcut = nn.Conv2d(c_in, c_out, 1, stride, bias=False)
+            self.shortcut = conv(c_in, c_out, 1, stride, bias=False)
 
-    def forward(self, x_BCYX: Tensor) -> Tensor:
-        """x_BCYX -> y_BCYX."""
-        y = F.relu(self.norm1(self.first(x_BCYX)))
-        return F.relu(self.norm2(self.second(y)) + self.shortcut(x_BCYX))
+    def forward(self, x_BCS: Tensor) -> Tensor:
+        """x_BCS -> y_BCS."""
+        y = F.relu(self.norm1(self.first(x_BCS)))
+        return F.relu(self.norm2(self.second(y)) + self.shortcut(x_BCS))
 
 
 class Attention(nn.Module):
@@ -60,18 +93,18 @@ class Attention(nn.Module):
             nn.Linear(2 * channels, channels),
         )
 
-    def forward(self, x_BCYX: Tensor) -> Tensor:
-        """x_BCYX -> y_BCYX, same shape."""
-        batch, channels = x_BCYX.shape[:2]
-        x_BTC = x_BCYX.flatten(2).transpose(1, 2)
+    def forward(self, x_BCS: Tensor) -> Tensor:
+        """x_BCS -> y_BCS, same shape."""
+        batch, channels = x_BCS.shape[:2]
+        x_BTC = x_BCS.flatten(2).transpose(1, 2)
         each = self.query_key_value(self.norm1(x_BTC))
         each = each.view(batch, -1, 3, self.heads, channels // self.heads)
         query, key, value = each.permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention(query, key, value)
         x_BTC = x_BTC + self.out(seen.transpose(1, 2).flatten(2))
         x_BTC = x_BTC + self.mix(self.norm2(x_BTC))
-        out_BCYX: Tensor = x_BTC.transpose(1, 2).reshape(x_BCYX.shape)
-        return out_BCYX
+        out_BCS: Tensor = x_BTC.transpose(1, 2).reshape(x_BCS.shape)
+        return out_BCS
 
 
 class ClickNet(nn.Module):
@@ -80,7 +113,9 @@ class ClickNet(nn.Module):
     Parameters
     ----------
     in_channels : int
-        Channels of `src_models.interactive.prompt_maps.stack`.
+        Channels of `src_models.interactive.prompt_maps.stack`, or of `volume_maps.stack`.
+    ndim : int
+        2 or 3.
     widths : sequence of int
         Channels of each level, at half the input's resolution first.
     depth : sequence of int
@@ -93,43 +128,45 @@ class ClickNet(nn.Module):
         self,
         *,
         in_channels: int,
+        ndim: int = 2,
         widths: Sequence[int] = (32, 64, 128, 192),
         depth: Sequence[int] = (1, 2, 2, 2),
         attention: int = 2,
     ) -> None:
         super().__init__()
-        self.in_channels = in_channels
+        self.in_channels, self.ndim = in_channels, ndim
+        conv, folds = CONVOLUTION[ndim], 2**ndim
         self.stride: int = 2 ** len(widths)
         top = widths[0]
         self.stem = nn.Sequential(
-            nn.PixelUnshuffle(2),
-            nn.Conv2d(4 * in_channels, top, 3, padding=1, bias=False),
+            Fold(),
+            conv(folds * in_channels, top, 3, padding=1, bias=False),
             nn.GroupNorm(GROUPS, top),
             nn.ReLU(),
         )
         self.down = nn.ModuleList()
         above = top
         for level, (width, blocks) in enumerate(zip(widths, depth, strict=True)):
-            first = Residual(above, width, stride=2 if level else 1)
-            rest = (Residual(width, width) for _ in range(blocks - 1))
+            first = Residual(ndim, above, width, stride=2 if level else 1)
+            rest = (Residual(ndim, width, width) for _ in range(blocks - 1))
             self.down.append(nn.Sequential(first, *rest))
             above = width
         self.attend = nn.Sequential(*(Attention(above) for _ in range(attention)))
         self.narrow, self.up = nn.ModuleList(), nn.ModuleList()
         for width in reversed(widths[:-1]):
-            self.narrow.append(nn.Conv2d(above, width, 1, bias=False))
-            self.up.append(Residual(2 * width, width))
+            self.narrow.append(conv(above, width, 1, bias=False))
+            self.up.append(Residual(ndim, 2 * width, width))
             above = width
-        self.head = nn.Conv2d(top, 4, 3, padding=1)
+        self.head = conv(top, folds, 3, padding=1)
 
-    def forward(self, x_BCYX: Tensor) -> Tensor:
-        """x_BCYX -> logits_BYX, for any Y and X."""
-        return self.logits(self.features(x_BCYX), x_BCYX.shape[2:])
+    def forward(self, x_BCS: Tensor) -> Tensor:
+        """x_BCS -> logits_BS, for sides of any length."""
+        return self.logits(self.features(x_BCS), x_BCS.shape[2:])
 
-    def features(self, x_BCYX: Tensor) -> Tensor:
+    def features(self, x_BCS: Tensor) -> Tensor:
         """What the last layer reads: half the resolution, `widths[0]` channels."""
-        check_input(x_BCYX, 2, self.in_channels)
-        y: Tensor = self.stem(to_multiple(x_BCYX, self.stride))
+        check_input(x_BCS, self.ndim, self.in_channels)
+        y: Tensor = self.stem(to_multiple(x_BCS, self.stride))
         skips = []
         for down in self.down:
             y = down(y)
@@ -140,7 +177,6 @@ class ClickNet(nn.Module):
             y = up(torch.cat([skips.pop(), y], dim=1))
         return y
 
-    def logits(self, features_BCYX: Tensor, shape: Sequence[int]) -> Tensor:
-        """The last layer: features_BCYX -> logits_BYX of `shape`."""
-        full = F.pixel_shuffle(self.head(features_BCYX), 2)
-        return crop_to(full, shape)[:, 0]
+    def logits(self, features_BCS: Tensor, shape: Sequence[int]) -> Tensor:
+        """The last layer: features_BCS -> logits_BS of `shape`."""
+        return crop_to(unfolded(self.head(features_BCS)), shape)[:, 0]

@@ -108,51 +108,54 @@ def traced(prompt: Click | Stroke) -> Floats:
 
 
 def image_channels(
-    image_CYX: npt.NDArray[np.float32], valid_YX: npt.NDArray[np.bool_]
+    image_CS: npt.NDArray[np.float32], valid_S: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
-    """(3, y, x) in [0, 1] → (4, y, x): contrast of the window, grey of the whole image.
+    """(C, *S) in [0, 1] → (C + 1, *S): contrast of the window, grey of the whole image.
 
     The window's 1st and 99th percentile of grey become −1 and 1, beyond them up to ±1.5.
     Pixels that are not `valid`, beyond the image, become 0.
     """
-    grey = image_CYX.mean(0)
-    seen = grey[::2, ::2][valid_YX[::2, ::2]]
+    grey = image_CS.mean(0)
+    every_other = (slice(None, None, 2),) * grey.ndim
+    seen = grey[every_other][valid_S[every_other]]
     if not seen.size:
-        seen = grey[valid_YX] if valid_YX.any() else np.zeros(1, np.float32)
+        seen = grey[valid_S] if valid_S.any() else np.zeros(1, np.float32)
     low, high = np.percentile(seen, (1, 99))
     span = max(float(high - low), 1e-3)
-    local = np.clip((image_CYX - low) * (2 / span) - 1, -1.5, 1.5)
+    local = np.clip((image_CS - low) * (2 / span) - 1, -1.5, 1.5)
     out = np.concatenate([local, 2 * grey[None] - 1])
-    out[:, ~valid_YX] = 0
+    out[:, ~valid_S] = 0
     return out.astype(np.float32, copy=False)
 
 
 def likeness(
-    image_CYX: npt.NDArray[np.float32], places: Floats
+    image_CS: npt.NDArray[np.float32], places: Floats
 ) -> npt.NDArray[np.float32]:
     """How like the most alike of the `places` a pixel is: 1 / (1 + SHARP · difference).
 
     Parameters
     ----------
-    image_CYX : (3, y, x)
-    places : (n, 2)
-        The last `SEEDS` inside the window count; each by the mean of 3×3 pixels.
+    image_CS : (C, *S)
+        A picture or a volume.
+    places : (n, axes of S)
+        The last `SEEDS` inside the window count; each by the mean of three pixels a side.
 
     Returns
     -------
-    (y, x)
+    (*S)
         In (0, 1]; all 0 if there is no place inside.
     """
-    size = np.array(image_CYX.shape[1:])
-    at = np.rint(places).astype(int).reshape(-1, 2)
-    at = at[((at >= 0) & (at < size)).all(1)][-SEEDS:]
+    shape = image_CS.shape[1:]
+    at = np.rint(places).astype(int).reshape(-1, len(shape))
+    at = at[((at >= 0) & (at < shape)).all(1)][-SEEDS:]
     if not len(at):
-        return np.zeros(image_CYX.shape[1:], np.float32)
-    nearest = np.full(image_CYX.shape[1:], np.inf, np.float32)
-    for y, x in at:
-        patch = image_CYX[:, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-        value = patch.mean((1, 2))[:, None, None]
-        np.minimum(nearest, np.abs(image_CYX - value).mean(0), out=nearest)
+        return np.zeros(shape, np.float32)
+    nearest = np.full(shape, np.inf, np.float32)
+    for place in at:
+        patch = image_CS[:, *(slice(max(n - 1, 0), n + 2) for n in place)]
+        value = patch.reshape(len(patch), -1).mean(1)
+        value = value.reshape(-1, *(1 for _ in shape))
+        np.minimum(nearest, np.abs(image_CS - value).mean(0), out=nearest)
     return (1 / (1 + SHARP * nearest)).astype(np.float32, copy=False)
 
 

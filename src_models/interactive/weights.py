@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BUNDLED = Path(__file__).parent / "bundled" / "click-2d"
+BUNDLED_3D = BUNDLED.with_name("click-3d")
 
 
 class SetInfo(Record):
@@ -50,7 +51,8 @@ class ClickCard(Record):
     Attributes
     ----------
     channels : int
-        Of its input; those of `prompt_maps.stack` when it was trained.
+        Of its input; those of `prompt_maps.stack` or `volume_maps.stack` when it was
+        trained.
     steps : int
         Batches it has learnt from.
     seen, unseen : tuple of SetScores
@@ -62,7 +64,7 @@ class ClickCard(Record):
     name: str
     title: str
     use: str = "Research use, not a diagnosis."
-    ndim: Literal[2] = 2
+    ndim: Literal[2, 3] = 2
     channels: int = CHANNELS
     widths: tuple[int, ...]
     depth: tuple[int, ...]
@@ -80,6 +82,7 @@ class ClickCard(Record):
         """The net, untrained."""
         return ClickNet(
             in_channels=self.channels,
+            ndim=self.ndim,
             widths=self.widths,
             depth=self.depth,
             attention=self.attention,

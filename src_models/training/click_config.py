@@ -40,8 +40,9 @@ class SplitSpec(Record):
 
 
 class ClickNetSpec(Record):
-    """Arguments of `ClickNet`."""
+    """Arguments of `ClickNet`: pictures and slices if `ndim` is 2, volumes if 3."""
 
+    ndim: Literal[2, 3] = 2
     widths: tuple[PositiveInt, ...] = (32, 64, 128, 192)
     depth: tuple[PositiveInt, ...] = (1, 2, 2, 2)
     attention: int = Field(default=2, ge=0)
@@ -50,13 +51,14 @@ class ClickNetSpec(Record):
 class SamplesSpec(Record):
     """What a simulated user is shown.
 
-    `size` is a sample's side in pixels, `final_size` that of the last `final_share` of
-    the steps, where it differs: small pictures first teach more of them in the same
-    time. `shapes` and `regions` are the shares of made-up shapes and of superpixels.
+    `size` is a sample's side in pixels or voxels, `final_size` that of the last
+    `final_share` of the steps, where it differs: small samples first teach more of them
+    in the same time. `shapes` and `regions` are the shares of made-up shapes and, in
+    pictures, of superpixels.
     """
 
-    size: int = Field(default=96, ge=32)
-    final_size: int | None = Field(default=None, ge=32)
+    size: int = Field(default=96, ge=16)
+    final_size: int | None = Field(default=None, ge=16)
     final_share: float = Field(default=0.3, ge=0, le=1)
     shapes: float = Field(default=0.15, ge=0, le=1)
     regions: float = Field(default=0.12, ge=0, le=1)
@@ -67,7 +69,7 @@ class ClickSchedule(Record):
 
     batch: PositiveInt = 8
     steps: PositiveInt
-    learning_rate: PositiveFloat = 6e-4
+    learning_rate: PositiveFloat = 1e-3
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: int = Field(default=1000, ge=0)
     ema: float = Field(default=0.9995, ge=0, lt=1)

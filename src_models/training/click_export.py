@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "safetensors")
 
+TITLES = {
+    2: "Click to segment, pictures and slices",
+    3: "Click to segment, volumes",
+}
+
 
 def export(
     recipe: ClickRecipe, run: Path, out: Path, sides: Mapping[str, Sequence[Entry]]
@@ -40,7 +45,9 @@ def export(
     _, ema, _, facts = begin(recipe, run, "cpu")
     card = ClickCard(
         name=recipe.name,
-        title="Click to segment, pictures and slices",
+        title=TITLES[recipe.net.ndim],
+        ndim=recipe.net.ndim,
+        channels=ema.in_channels,
         widths=recipe.net.widths,
         depth=recipe.net.depth,
         attention=recipe.net.attention,

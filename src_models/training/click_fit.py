@@ -12,18 +12,16 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from src_models.data.click_samples import Sampler, Shares
-from src_models.data.click_simulation import next_click, next_stroke, opening, spoiled
+from src_models.data.click_samples import Shares
 from src_models.data.loader import ahead
 from src_models.errors import InputError
 from src_models.interactive.net import ClickNet
-from src_models.interactive.prompt_maps import CHANNELS, image_channels, stack
 from src_models.training import checkpoint
+from src_models.training.click_users import PRACTICE, iou
 from src_models.training.parts import average_into
 from src_models.training.schedule import warm_cosine
 
@@ -32,13 +30,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from src_models.data.click_cache import Planes
-    from src_models.data.click_samples import Sample
-    from src_models.interactive.prompt_maps import Prompt
     from src_models.training.click_config import ClickRecipe
+    from src_models.training.click_users import AnySample, User
 
 ROUNDS = {1: 0.3, 2: 0.3, 3: 0.2, 4: 0.1, 6: 0.06, 8: 0.04}  # of clicks, how often
 EARLY = 800  # steps with two rounds at most
-SPOILED = 0.2  # share of samples that start with a mask to mend
+MEMORY = {2: torch.channels_last, 3: torch.channels_last_3d}
 CHECKED = 42  # samples of a check
 CAP = 20  # clicks
 
@@ -74,30 +71,6 @@ class ClickCheck:
     hours: float
 
 
-@dataclass(slots=True, eq=False)
-class User:
-    """A sample and the simulated user in front of it."""
-
-    sample: Sample
-    channels: npt.NDArray[np.float32]
-    prompts: list[Prompt]
-    mask: npt.NDArray[np.bool_]
-
-    def seen(self) -> npt.NDArray[np.float32]:
-        """The net's input."""
-        return stack(self.channels, self.prompts, self.mask.astype(np.float32))
-
-    def iou(self) -> float:
-        truth = self.sample.target
-        return float((truth & self.mask).sum() / max(1, (truth | self.mask).sum()))
-
-
-def sit_down(sample: Sample) -> User:
-    """A user who has done nothing yet."""
-    channels = image_channels(sample.image, sample.valid)
-    return User(sample, channels, [], np.zeros_like(sample.target))
-
-
 def fit(
     recipe: ClickRecipe,
     train: Sequence[Planes],
@@ -125,8 +98,8 @@ def fit(
         )
     shares = Shares(recipe.samples.shapes, recipe.samples.regions)
     largest = recipe.samples.final_size or recipe.samples.size
-    held = Sampler(validation, largest, shares)
-    checks = held.still(CHECKED, plan.seed) if held.sets else []
+    practice = PRACTICE[recipe.net.ndim]
+    checks = practice.source(validation, largest, shares).still(CHECKED, plan.seed)
     net, ema, optimizer, facts = begin(recipe, run, device)
     saved = checked = began = time.monotonic()
     before = float(facts["hours"])
@@ -138,7 +111,8 @@ def fit(
         facts["hours"] = before + (now - began) / 3600
         last = number == plan.steps
         if checks and (last or now - checked > 60 * plan.check_minutes):
-            found = check(ema, checks, number, facts["hours"], plan.precision)
+            users = [practice.user(sample) for sample in checks]
+            found = check(ema, users, number, facts["hours"], plan.precision)
             facts["history"].append(asdict(found))
             checked = time.monotonic()
             yield found
@@ -154,8 +128,9 @@ def begin(
     """Fresh parts, or those of the interrupted run, and how far it had come."""
     plan = recipe.train
     torch.manual_seed(plan.seed)
-    net = ClickNet(in_channels=CHANNELS, **recipe.net.model_dump())
-    net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels = PRACTICE[recipe.net.ndim].channels
+    net = ClickNet(in_channels=channels, **recipe.net.model_dump())
+    net = net.to(device).to(memory_format=MEMORY[net.ndim])  # type: ignore[call-overload]
     ema = deepcopy(net).requires_grad_(False).eval()
     decayed = [p for p in net.parameters() if p.ndim > 1]
     plain = [p for p in net.parameters() if p.ndim <= 1]
@@ -180,15 +155,16 @@ def begin(
 
 def _drawn(
     recipe: ClickRecipe, train: Sequence[Planes], numbers: range
-) -> Iterator[list[Sample]]:
+) -> Iterator[list[AnySample]]:
     """The samples of each step, drawn on a thread beside the net."""
     spec, plan = recipe.samples, recipe.train
     shares = Shares(spec.shapes, spec.regions)
-    early = Sampler(train, spec.size, shares)
-    late = Sampler(train, spec.final_size, shares) if spec.final_size else early
+    source = PRACTICE[recipe.net.ndim].source
+    early = source(train, spec.size, shares)
+    late = source(train, spec.final_size, shares) if spec.final_size else early
     turn = plan.steps * (1 - spec.final_share)
 
-    def draw(number: int) -> list[Sample]:
+    def draw(number: int) -> list[AnySample]:
         random = np.random.default_rng([plan.seed, number, 1])
         sampler = early if number <= turn else late
         return [sampler.draw(random) for _ in range(plan.batch)]
@@ -199,7 +175,7 @@ def _drawn(
 def _step(
     recipe: ClickRecipe,
     number: int,
-    samples: Sequence[Sample],
+    samples: Sequence[AnySample],
     net: ClickNet,
     ema: ClickNet,
     optimizer: torch.optim.Optimizer,
@@ -210,7 +186,7 @@ def _step(
     factor = warm_cosine(number - 1, total=plan.steps, warmup=plan.warmup)
     for group in optimizer.param_groups:
         group["lr"] = plan.learning_rate * factor
-    users = [sit_down(sample) for sample in samples]
+    users = [PRACTICE[net.ndim].user(sample) for sample in samples]
     truth = torch.from_numpy(np.stack([user.sample.target for user in users]))
     rounds = int(random.choice(list(ROUNDS), p=list(ROUNDS.values())))
     rounds = min(rounds, 2) if number <= EARLY else rounds
@@ -218,7 +194,7 @@ def _step(
     net.train()
     for turn in range(rounds):
         for user in users:
-            _prompt(user, turn, random)
+            user.act(turn, random)
         logits = look(net, users, plan.precision)
         loss = click_loss(logits, truth.to(logits.device))
         if not bool(loss.isfinite()):
@@ -233,74 +209,57 @@ def _step(
         average_into(ema, net, min(plan.ema, (1 + number) / (10 + number)))
         _answer(users, logits)
         losses.append(float(loss.detach()))
-        ious.append(float(np.mean([user.iou() for user in users])))
+        ious.append(float(np.mean([iou(user) for user in users])))
     return ClickStep(number, plan.steps, float(np.mean(losses)), ious[0], ious[-1])
 
 
-def _prompt(user: User, turn: int, random: np.random.Generator) -> None:
-    """What the user does next."""
-    truth = user.sample.target
-    if turn == 0 and random.random() >= SPOILED:
-        user.prompts += opening(truth, random)
-        return
-    if turn == 0:
-        user.mask = spoiled(truth, random)
-    share = float(random.choice([0.95, 0.6, 0.3]))
-    drawn = next_stroke(truth, user.mask, random) if random.random() < 0.06 else None
-    prompt = drawn or next_click(truth, user.mask, random, share=share)
-    if prompt is not None:
-        user.prompts.append(prompt)
-
-
 def look(net: ClickNet, users: Sequence[User], precision: str) -> Tensor:
-    """The net's answer to all of them, logits_BYX float32."""
+    """The net's answer to all of them, logits_BS float32."""
     weight = next(net.parameters())
-    x_BCYX = torch.from_numpy(np.stack([user.seen() for user in users]))
-    x_BCYX = x_BCYX.to(weight.device, memory_format=torch.channels_last)
+    x_BCS = torch.from_numpy(np.stack([user.seen() for user in users]))
+    x_BCS = x_BCS.to(weight.device, memory_format=MEMORY[net.ndim])
     half = precision == "bf16"
     with torch.autocast(weight.device.type, torch.bfloat16, enabled=half):
-        logits: Tensor = net(x_BCYX)
+        logits: Tensor = net(x_BCS)
     return logits.float()
 
 
-def _answer(users: Sequence[User], logits_BYX: Tensor) -> None:
+def _answer(users: Sequence[User], logits_BS: Tensor) -> None:
     """The mask that each user now sees."""
-    masks = (logits_BYX.detach() > 0).cpu().numpy()
+    masks = (logits_BS.detach() > 0).cpu().numpy()
     for user, mask in zip(users, masks, strict=True):
         user.mask = mask & user.sample.valid
 
 
-def click_loss(logits_BYX: Tensor, truth_BYX: Tensor) -> Tensor:
+def click_loss(logits_BS: Tensor, truth_BS: Tensor) -> Tensor:
     """Cross-entropy of each pixel + 1 − soft Dice of each sample; ≥ 0.
 
     Dice by sample, unlike `src_models.losses.dice_loss`: sizes differ a hundredfold here.
     """
-    truth = truth_BYX.float()
-    pixel = F.binary_cross_entropy_with_logits(logits_BYX, truth)
-    guess = logits_BYX.sigmoid()
-    both = (guess * truth).sum((1, 2))
-    each = guess.sum((1, 2)) + truth.sum((1, 2))
+    truth = truth_BS.float()
+    pixel = F.binary_cross_entropy_with_logits(logits_BS, truth)
+    guess = logits_BS.sigmoid()
+    both = (guess * truth).flatten(1).sum(1)
+    each = (guess + truth).flatten(1).sum(1)
     return pixel + (1 - (2 * both + 1) / (each + 1)).mean()
 
 
 @torch.no_grad()
 def check(
-    net: ClickNet, samples: Sequence[Sample], step: int, hours: float, precision: str
+    net: ClickNet, users: Sequence[User], step: int, hours: float, precision: str
 ) -> ClickCheck:
     """Let simulated users, who never miss, click until IoU .85 or `CAP` clicks."""
-    users = [sit_down(sample) for sample in samples]
     needed = np.full(len(users), CAP)
     ious = np.zeros((CAP, len(users)))
     for turn in range(CAP):
         open_ = [i for i in range(len(users)) if needed[i] == CAP or turn < 5]
         for i in open_:
-            click = next_click(users[i].sample.target, users[i].mask)
-            users[i].prompts += [click] if click else []
+            users[i].mend()
         for start in range(0, len(open_), 8):
             some = [users[i] for i in open_[start : start + 8]]
             _answer(some, look(net, some, precision))
         for i in open_:
-            ious[turn, i] = users[i].iou()
+            ious[turn, i] = iou(users[i])
             if ious[turn, i] >= 0.85:
                 needed[i] = min(needed[i], turn + 1)
     iou1, iou3, iou5 = (float(ious[turn].mean()) for turn in (0, 2, 4))
