@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
-from torch.nn import functional as F
 
 from src_models.data.click_augment import recoloured
 from src_models.data.click_samples import SMALLEST, TRIES, evenly
 from src_models.data.click_shapes import smooth_noise
 from src_models.data.click_targets import draw_target, parts_of
+from src_models.interactive.cubes import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,23 +127,17 @@ def seen(
     middle = (low + high - 1) / 2 * spacing + random.uniform(-0.15, 0.15, 3) * side
     spread = _spread(size, None if still else random)
     at = (middle + side * spread) / spacing  # voxels of the scan, (z, y, x, 3)
-    first = np.floor(at.reshape(-1, 3).min(0)).astype(int).clip(0) - 1
-    last = np.ceil(at.reshape(-1, 3).max(0)).astype(int) + 2
-    box = tuple(slice(max(a, 0), max(b, 1)) for a, b in zip(first, last, strict=True))
+    low, high = np.floor(at.reshape(-1, 3).min(0)), np.ceil(at.reshape(-1, 3).max(0))
+    box = tuple(
+        slice(max(int(a) - 1, 0), max(int(b) + 2, 1))
+        for a, b in zip(low, high, strict=True)
+    )
     grey = np.asarray(planes.image[box]).astype(np.float32).mean(-1)
     lowest, highest = _range_of(planes)
     grey = np.clip((grey - lowest) / max(highest - lowest, 1e-6), 0, 1)
     held = np.stack([grey, target[box], np.ones_like(grey)]).astype(np.float32)
-    layers = torch.from_numpy(held)[None]
-    start = np.array([part.start for part in box])
-    steps = spacing / (side / size)  # voxels of the sample in one of the scan
-    zoom = np.maximum(1, np.floor(1 / steps + 0.01)).astype(int)
-    kernel = tuple(np.minimum(zoom, layers.shape[2:]).tolist())
-    layers = F.avg_pool3d(layers, kernel, ceil_mode=True, count_include_pad=False)
-    at = (at - start + 0.5) / np.array(kernel) - 0.5
-    grid = (2 * at + 1) / np.array(layers.shape[2:]) - 1
-    points = torch.from_numpy(grid[None, ..., ::-1].astype(np.float32))
-    found = F.grid_sample(layers, points, align_corners=False)[0].numpy()
+    at = at - [part.start for part in box]
+    found = sampled(torch.from_numpy(held), at).numpy()
     valid = found[2] > 0.5
     return VolumeSample(found[:1], valid, (found[1] > 0.5) & valid)
 

@@ -85,15 +85,15 @@ class Look:
         return rim & self.valid & (self.raw > 0)
 
 
-def promise(one: Look) -> float:
+def expected_iou(logits: Tensor, valid: Tensor) -> float:
     """The IoU that an answer expects of itself, in [0, 1]; 0 of an empty one.
 
-    Of probabilities p that are true: the sum of p inside the mask over the mask's area
-    and the sum of p beyond it.
+    Of probabilities p that are true: the sum of p inside the mask over the mask's size
+    and the sum of p beyond it. Only where `valid`.
     """
-    p, inside = one.raw.sigmoid(), one.valid
-    mask = inside & (p > 0.5)
-    beyond = float(p[inside & ~mask].sum())
+    p = logits.sigmoid()
+    mask = valid & (p > 0.5)
+    beyond = float(p[valid & ~mask].sum())
     return float(p[mask].sum()) / (int(mask.sum()) + beyond) if mask.any() else 0.0
 
 

@@ -12,7 +12,7 @@ import torch
 from src_models.errors import InputError
 from src_models.interactive.focus import around, whole
 from src_models.interactive.image import unit_range
-from src_models.interactive.looks import Question, look, promise, scales, widened
+from src_models.interactive.looks import Question, expected_iou, look, scales, widened
 from src_models.interactive.prompt_maps import Click, Region, traced
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class ClickPredictor:
         least = self.manner.least
         windows = scales(low, high, self.shape, margin=1.3, least=least)
         looks = self._looks([Question(window, prompts) for window in windows])
-        return max(looks, key=promise).mask()
+        best = max(looks, key=lambda one: expected_iou(one.raw, one.valid))
+        return best.mask()
 
     def _refined(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
         """The mask mended by the last prompt, near it, and where the net is sure."""

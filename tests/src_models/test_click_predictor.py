@@ -24,7 +24,7 @@ from src_models.interactive.bench import (
 )
 from src_models.interactive.fallback import WalkPredictor
 from src_models.interactive.focus import Window
-from src_models.interactive.looks import Look, promise, scales, widened
+from src_models.interactive.looks import Look, expected_iou, scales, widened
 from src_models.interactive.net import ClickNet
 from src_models.interactive.predictor import ClickPredictor, Manner, obeyed
 from src_models.interactive.prompt_maps import CHANNELS, Click, Region, Stroke, box
@@ -127,14 +127,13 @@ class TestWindows:
         wide = scales((10, 10), (80, 40), (100, 60), margin=1.3, least=24)
         assert [one.side for one in wide] == [100]
 
-    def test_promise_by_hand(self) -> None:
-        def promised(*probabilities: float) -> float:
-            logits = torch.logit(torch.tensor([probabilities]).double())
-            valid = torch.ones_like(logits, dtype=torch.bool)
-            return promise(Look(Window(0, 0, 1), (1, 1), logits, valid))
+    def test_expected_iou_by_hand(self) -> None:
+        def expected(*probabilities: float) -> float:
+            logits = torch.logit(torch.tensor(probabilities).double())
+            return expected_iou(logits, torch.ones_like(logits, dtype=torch.bool))
 
-        assert promised(0.9, 0.7, 0.2) == pytest.approx(1.6 / 2.2)
-        assert promised(0.4, 0.2) == 0
+        assert expected(0.9, 0.7, 0.2) == pytest.approx(1.6 / 2.2)
+        assert expected(0.4, 0.2) == 0
 
     def test_widened_never_beyond_the_image(self) -> None:
         assert widened(Window(10, 10, 8), (100, 60)) == Window(6, 6, 16)

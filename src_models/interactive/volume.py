@@ -1,0 +1,257 @@
+"""Volume and clicks in, mask out: looks at all scales, then the cube round the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from src_models.errors import InputError
+from src_models.interactive.cubes import Cube, put_back, sampled, whole
+from src_models.interactive.looks import BEYOND, expected_iou
+from src_models.interactive.prompt_maps import image_channels
+from src_models.interactive.volume_maps import Spot, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from src_models.interactive.net import ClickNet
+
+    Mask = npt.NDArray[np.bool_]
+    Floats = npt.NDArray[np.float64]
+
+GROWTH = 2  # times that a cube may be widened for one answer
+TAILS = (0.1, 99.9)  # percentiles that become 0 and 1
+FEWEST = 64  # voxels a side that percentiles are taken of
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeManner:
+    """How the net is used.
+
+    Attributes
+    ----------
+    size, fine : int
+        Voxels of a cube's side as the net sees it: in the first looks, when mending.
+    scales : int
+        First looks at most.
+    margin : float
+        Side of the focused cube, in sides of the object.
+    least : int
+        Voxels of the finest spacing that a cube spans at least.
+    near, sure : float
+        As `predictor.Manner`.
+    half : bool
+        Whether the net runs in bfloat16.
+    """
+
+    size: int = 48
+    fine: int = 64
+    scales: int = 5
+    margin: float = 1.6
+    least: int = 12
+    near: float = 0.35
+    sure: float = 0.8
+    half: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    cube: Cube
+    logits: Tensor
+    valid: Tensor
+
+
+class VolumePredictor:
+    """Segments what was clicked in one volume at a time.
+
+    Parameters
+    ----------
+    net : ClickNet
+        Of volumes, in evaluation mode.
+    """
+
+    def __init__(self, net: ClickNet, manner: VolumeManner | None = None) -> None:
+        self.net = net
+        self.manner = manner or VolumeManner()
+        self._layers: Tensor | None = None
+        self._spacing = np.ones(3)
+
+    def set_volume(
+        self, volume: npt.NDArray[Any], spacing: Sequence[float] = (1, 1, 1)
+    ) -> None:
+        """Take a volume (z, y, x) or (z, y, x, channel) of any numbers; spacing in mm.
+
+        NaN and infinities take the lowest finite value; of channels the mean is taken.
+
+        Raises
+        ------
+        InputError
+            If it is empty or has other axes, or a spacing is not positive.
+        """
+        if volume.ndim not in (3, 4) or 0 in volume.shape:
+            raise InputError(
+                f"wanted a volume (z, y, x) or (z, y, x, channel), got {volume.shape}"
+            )
+        if len(spacing) != 3 or not min(spacing) > 0:
+            raise InputError(f"wanted three spacings above 0 mm, got {tuple(spacing)}")
+        grey = volume.astype(np.float32)
+        grey = grey.mean(-1) if grey.ndim == 4 else grey
+        finite = np.isfinite(grey)
+        if not finite.all():
+            grey = np.where(finite, grey, grey[finite].min() if finite.any() else 0)
+        step = max(1, max(grey.shape) // FEWEST)
+        low, high = np.percentile(grey[::step, ::step, ::step], TAILS)
+        if not high > low:
+            low, high = float(grey.min()), float(grey.max())
+        span = float(high - low)
+        unit = np.clip((grey - low) / span, 0, 1) if span > 0 else np.zeros_like(grey)
+        layers = np.stack([unit, np.ones_like(unit)]).astype(np.float32, copy=False)
+        self._layers = torch.from_numpy(layers)
+        self._spacing = np.asarray(spacing, float)
+
+    def answer(self, spots: Sequence[Spot], previous: Mask | None = None) -> Mask:
+        """The structure under all clicks so far, the last one new: (z, y, x) bool.
+
+        Places are in voxels. Every clicked voxel is on its side of the mask; of clicks on
+        one voxel the last counts.
+
+        Raises
+        ------
+        InputError
+            If a click lies outside the volume, the previous mask has another shape, or
+            there is no volume.
+        """
+        layers = self._held()
+        shape = tuple(layers.shape[1:])
+        mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
+        if mask.shape != shape:
+            raise InputError(f"the previous mask has shape {mask.shape}, not {shape}")
+        for spot in spots:
+            at = np.rint(spot.place)
+            if (at < 0).any() or (at >= shape).any():
+                raise InputError(
+                    f"the click at {spot.place} lies outside the volume of {shape} voxels"
+                )
+        if spots:
+            mask = self._refined(spots, mask) if mask.any() else self._found(spots)
+        for spot in spots:
+            mask[tuple(np.rint(spot.place).astype(int))] = spot.positive
+        return mask
+
+    def _held(self) -> Tensor:
+        if self._layers is None:
+            raise InputError("no volume yet; call set_volume before answer")
+        return self._layers
+
+    def _found(self, spots: Sequence[Spot]) -> Mask:
+        """A first answer: of those at all scales the one that promises most, mended."""
+        manner, shape = self.manner, self._held().shape[1:]
+        low, high = self._reach(spots, None)
+        middle, longest = (low + high) / 2, float((high - low).max())
+        cubes = [whole(shape, self._spacing.tolist())]
+        least = max(manner.least * float(self._spacing.min()), 1.3 * longest)
+        while len(cubes) < manner.scales and cubes[-1].side_mm / 2 >= least:
+            cubes.append(_cube(middle, cubes[-1].side_mm / 2))
+        looks = self._looks(cubes, spots, None, manner.size)
+        best = max(looks, key=lambda one: expected_iou(one.logits, one.valid))
+        mask = self._logits(best) > 0
+        return self._refined(spots, mask) if mask.any() else mask
+
+    def _refined(self, spots: Sequence[Spot], mask: Mask) -> Mask:
+        """The mask mended by the last click, near it, and where the net is sure."""
+        manner = self.manner
+        low, high = self._reach(spots, mask)
+        longest = float((high - low).max() + self._spacing.min())
+        least = manner.least * float(self._spacing.min())
+        cube = _cube((low + high) / 2, max(manner.margin * longest, least))
+        widest = whole(mask.shape, self._spacing.tolist())
+        for _ in range(1 + GROWTH):
+            cube = widest if cube.side_mm >= widest.side_mm else cube
+            (found,) = self._looks([cube], spots, mask, manner.fine)
+            if cube is widest or not _reaches_out(found):
+                break
+            cube = Cube(cube.middle_mm, 2 * cube.side_mm)
+        logits = self._logits(found)
+        edge = np.log(manner.sure / (1 - manner.sure))
+        reach = max(manner.near * cube.side_mm / manner.margin, 4 * self._spacing.max())
+        steps = zip(
+            np.ogrid[tuple(slice(n) for n in mask.shape)],
+            spots[-1].place,
+            self._spacing,
+            strict=True,
+        )
+        near = sum(((s - at) * mm) ** 2 for s, at, mm in steps) <= reach**2
+        shown = logits > BEYOND
+        changed = shown & ((logits > 0) != mask) & (near | (np.abs(logits) > edge))
+        out: Mask = mask ^ changed
+        return out
+
+    def _looks(
+        self,
+        cubes: Sequence[Cube],
+        spots: Sequence[Spot],
+        mask: Mask | None,
+        size: int,
+    ) -> list[_Look]:
+        """What the net says through each cube, in one batch."""
+        layers = self._held()
+        if mask is not None:
+            layers = torch.cat([layers, torch.from_numpy(mask[None].astype("f4"))])
+        places = np.array([spot.place for spot in spots]) * self._spacing
+        inputs, valid = [], []
+        for cube in cubes:
+            seen = sampled(layers, cube.grid(size) / self._spacing).numpy()
+            inside = seen[1] > 0.5
+            previous = np.zeros(inside.shape, np.float32) if mask is None else seen[2]
+            there = [
+                Spot((z, y, x), spot.positive)
+                for spot, (z, y, x) in zip(
+                    spots, cube.places(places, size).tolist(), strict=True
+                )
+            ]
+            inputs.append(stack(image_channels(seen[:1], inside), there, previous))
+            valid.append(torch.from_numpy(inside))
+        x_BCZYX = torch.from_numpy(np.stack(inputs))
+        x_BCZYX = x_BCZYX.to(memory_format=torch.channels_last_3d)
+        half = self.manner.half
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, half):
+            logits_BZYX = self.net(x_BCZYX).float()
+        return [_Look(*one) for one in zip(cubes, logits_BZYX, valid, strict=True)]
+
+    def _logits(self, one: _Look) -> npt.NDArray[np.float32]:
+        """On the volume's own voxels; `BEYOND` outside the cube."""
+        shape = self._held().shape[1:]
+        out = np.full(shape, BEYOND, np.float32)
+        box, values = put_back(one.logits, one.cube, shape, self._spacing.tolist())
+        out[box] = values
+        return out
+
+    def _reach(self, spots: Sequence[Spot], mask: Mask | None) -> tuple[Floats, Floats]:
+        """First and last place in mm of all clicks and the mask."""
+        places = [np.array([spot.place for spot in spots])]
+        if mask is not None and mask.any():
+            ends = []
+            for axis in range(3):
+                others = tuple(other for other in range(3) if other != axis)
+                line = np.flatnonzero(mask.any(others))
+                ends.append((line[0], line[-1]))
+            places.append(np.array(ends).T)
+        every = np.concatenate(places) * self._spacing
+        return every.min(0), every.max(0)
+
+
+def _cube(middle_mm: Floats, side_mm: float) -> Cube:
+    z, y, x = middle_mm.tolist()
+    return Cube((z, y, x), side_mm)
+
+
+def _reaches_out(one: _Look) -> bool:
+    """Whether the structure goes on at the cube's side, where the volume does too."""
+    mask = one.valid & (one.logits > 0)
+    return any(bool(mask.select(axis, at).any()) for axis in range(3) for at in (0, -1))

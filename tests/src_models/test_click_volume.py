@@ -1,0 +1,240 @@
+"""Clicks in volumes: cubes, samples, what an answer guarantees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src_models.data.click_cache import Entry, open_entry, store
+from src_models.data.click_samples import SMALLEST, Shares
+from src_models.data.click_volumes import VolumeSampler, made_up_volume
+from src_models.errors import InputError
+from src_models.interactive.cubes import Cube, put_back, sampled, whole
+from src_models.interactive.net import ClickNet, folded, unfolded
+from src_models.interactive.volume import VolumeManner, VolumePredictor
+from src_models.interactive.volume_maps import CHANNELS, Spot, balls, places, stack
+from src_models.training.click_config import ClickRecipe
+from src_models.training.click_fit import ClickCheck, fit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from src_models.data.click_cache import Planes
+
+TINY: dict[str, Any] = {"ndim": 3, "widths": (8, 16), "depth": (1, 1), "attention": 1}
+
+
+def tiny_predictor() -> VolumePredictor:
+    torch.manual_seed(0)
+    net = ClickNet(in_channels=CHANNELS, **TINY).eval()
+    return VolumePredictor(net, VolumeManner(size=12, fine=16))
+
+
+class TestFold:
+    def test_as_the_library_in_2d(self) -> None:
+        x = torch.randn(2, 3, 8, 6)
+        torch.testing.assert_close(
+            folded(x), torch.nn.functional.pixel_unshuffle(x, 2), rtol=0, atol=0
+        )
+
+    @pytest.mark.parametrize("sides", [(8, 6), (4, 6, 2)])
+    def test_there_and_back(self, sides: tuple[int, ...]) -> None:
+        x = torch.randn(2, 3, *sides)
+        assert folded(x).shape[1] == 3 * 2 ** len(sides)
+        assert torch.equal(unfolded(folded(x)), x)
+
+
+class TestCubes:
+    def test_the_whole_volume_at_its_own_size(self) -> None:
+        volume = torch.rand(1, 9, 9, 9)
+        cube = whole((9, 9, 9), (2, 2, 2))
+        assert cube == Cube((8, 8, 8), 18)
+        torch.testing.assert_close(sampled(volume, cube.grid(9) / 2), volume)
+
+    def test_beyond_is_zero(self) -> None:
+        volume = torch.ones(1, 6, 6, 6)
+        seen = sampled(volume, Cube((0, 0, 0), 8).grid(8))
+        assert seen[0, :3].abs().max() == 0
+        torch.testing.assert_close(seen[0, 4:, 4:, 4:], torch.ones(4, 4, 4))
+
+    def test_averaged_where_it_shrinks(self) -> None:
+        volume = torch.rand(1, 8, 8, 8)
+        small = sampled(volume, whole((8, 8, 8), (1, 1, 1)).grid(2))
+        wanted = volume.reshape(1, 2, 4, 2, 4, 2, 4).mean((2, 4, 6))
+        assert torch.corrcoef(torch.stack([small.ravel(), wanted.ravel()]))[0, 1] > 0.5
+
+    def test_a_place_is_where_the_grid_says(self) -> None:
+        cube = Cube((4.0, 5.0, 6.0), 10.0)
+        grid = cube.grid(7)
+        np.testing.assert_allclose(cube.places(grid[1, 2, 3][None], 7), [[1, 2, 3]])
+
+    @settings(max_examples=25, deadline=None)
+    @given(
+        st.tuples(*[st.floats(-3, 12)] * 3),
+        st.floats(1, 20),
+        st.sampled_from([(1, 1, 1), (3, 1, 0.5)]),
+    )
+    def test_put_back_fits(self, middle: Any, side: float, spacing: Any) -> None:
+        shape = (5, 9, 14)
+        box, values = put_back(torch.ones(6, 6, 6), Cube(middle, side), shape, spacing)
+        assert np.zeros(shape)[box].shape == values.shape
+        np.testing.assert_allclose(values, 1, rtol=1e-5)
+
+    def test_a_ball_comes_back(self) -> None:
+        steps = np.indices((12, 24, 24)) * np.array([2, 1, 1]).reshape(3, 1, 1, 1)
+        ball = ((steps - 11) ** 2).sum(0) < 64
+        cube = Cube((11, 11, 11), 22)
+        layers = torch.from_numpy(ball[None].astype(np.float32))
+        seen = sampled(layers, cube.grid(44) / np.array([2, 1, 1]))[0]
+        box, values = put_back(seen, cube, ball.shape, (2, 1, 1))
+        again = np.zeros(ball.shape, bool)
+        again[box] = values > 0.5
+        assert (again & ball).sum() / (again | ball).sum() > 0.93
+
+
+class TestMaps:
+    def test_the_later_click_is_seen(self) -> None:
+        spots = [Spot((4, 4, 4)), Spot((4, 4, 5), positive=False)]
+        drawn = balls(spots, (9, 9, 9))
+        assert drawn[1, 4, 4, 5] == 1
+        assert drawn[0, 4, 4, 5] == 0
+        assert drawn[0, 4, 4, 3] == 1
+        assert (drawn.sum(0) <= 1).all()
+
+    def test_beyond_the_window_nothing_is_drawn(self) -> None:
+        assert not balls([Spot((-9, 0, 0)), Spot((0, 40, 0))], (5, 5, 5)).any()
+
+    def test_channels(self) -> None:
+        spots = [Spot((1, 2, 3))]
+        found = stack(np.zeros((2, 5, 6, 7), "f4"), spots, np.ones((5, 6, 7), "f4"))
+        assert found.shape == (CHANNELS, 5, 6, 7)
+        assert (found[4] == 1).all()
+        assert places(spots, positive=False).shape == (0, 3)
+
+
+class TestGuarantees:
+    @settings(max_examples=15, deadline=None)
+    @given(
+        st.sampled_from(
+            [
+                np.zeros((1, 1, 1)),
+                np.full((3, 5, 7), np.nan),
+                np.random.default_rng(0).normal(size=(9, 20, 14)),
+                np.arange(60, dtype=np.int16).reshape(3, 4, 5),
+            ]
+        ),
+        st.lists(
+            st.tuples(*[st.floats(0, 1)] * 3, st.booleans()), min_size=1, max_size=4
+        ),
+        st.sampled_from([(1, 1, 1), (5, 0.7, 0.7)]),
+    )
+    def test_clicked_voxels_are_on_their_side(
+        self, volume: Any, clicks: Any, spacing: Any
+    ) -> None:
+        predictor = tiny_predictor()
+        predictor.set_volume(volume, spacing)
+        last = np.array(volume.shape) - 1
+        spots = [
+            Spot(tuple(np.rint(np.array(at) * last).tolist()), sign)
+            for *at, sign in clicks
+        ]
+        mask = None
+        for n in range(1, len(spots) + 1):
+            mask = predictor.answer(spots[:n], mask)
+            assert mask.shape == volume.shape
+            for spot in {spot.place: spot for spot in spots[:n]}.values():
+                assert mask[tuple(map(int, spot.place))] == spot.positive
+
+    def test_what_cannot_be(self) -> None:
+        predictor = tiny_predictor()
+        with pytest.raises(InputError, match="set_volume"):
+            predictor.answer([Spot((0, 0, 0))])
+        for wrong in (np.zeros((3, 3)), np.zeros((0, 3, 3))):
+            with pytest.raises(InputError, match="volume"):
+                predictor.set_volume(wrong)
+        with pytest.raises(InputError, match="spacing"):
+            predictor.set_volume(np.zeros((3, 3, 3)), (1, 0, 1))
+        predictor.set_volume(np.zeros((3, 3, 3)))
+        with pytest.raises(InputError, match="outside"):
+            predictor.answer([Spot((0, 3, 0))])
+        with pytest.raises(InputError, match="previous mask"):
+            predictor.answer([Spot((0, 0, 0))], np.zeros((2, 3, 3), bool))
+
+    def test_no_click_keeps_the_mask(self) -> None:
+        predictor = tiny_predictor()
+        predictor.set_volume(np.random.default_rng(0).random((6, 7, 8)))
+        before = np.zeros((6, 7, 8), bool)
+        before[2:4] = True
+        np.testing.assert_array_equal(predictor.answer([], before), before)
+
+
+@pytest.fixture
+def planes(tmp_path: Path) -> list[Planes]:
+    """Two patients with a ball each, on voxels of 2×1×1 mm."""
+    made = []
+    for number in range(2):
+        steps = np.indices((12, 24, 24)) * np.array([2, 1, 1]).reshape(3, 1, 1, 1)
+        labels = (((steps - 11 - number) ** 2).sum(0) < 49).astype(np.uint8)
+        random = np.random.default_rng(number)
+        image = (100 * labels + random.normal(0, 5, labels.shape))[..., None]
+        entry = Entry("balls", f"ball{number}", f"p{number}", (2, 1, 1))
+        store(tmp_path / "sets", entry, image, labels)
+        made.append(open_entry(tmp_path / "sets", entry))
+    return made
+
+
+class TestSamples:
+    def test_drawn(self, planes: list[Planes]) -> None:
+        sampler = VolumeSampler(planes, 16, Shares(0.3, 0))
+        for seed in range(12):
+            one = sampler.draw(np.random.default_rng(seed))
+            assert one.image.shape == (1, 16, 16, 16)
+            assert one.target.sum() >= SMALLEST
+            assert not (one.target & ~one.valid).any()
+            assert 0 <= one.image.min() <= one.image.max() <= 1
+
+    def test_the_target_lies_on_its_grey(self, planes: list[Planes]) -> None:
+        for one in VolumeSampler(planes, 24, Shares(0, 0)).still(6, 0):
+            inside = one.image[0][one.target].mean()
+            outside = one.image[0][one.valid & ~one.target].mean()
+            assert inside > outside + 0.4
+
+    def test_made_up(self) -> None:
+        for seed in range(8):
+            one = made_up_volume(20, np.random.default_rng(seed))
+            assert one.target.any()
+            assert np.isfinite(one.image).all()
+
+    def test_flat_scans_are_left_out(self, planes: list[Planes]) -> None:
+        assert not VolumeSampler([], 16, Shares(0, 0)).still(3, 0)
+
+
+def test_a_volume_net_learns_balls(planes: list[Planes], tmp_path: Path) -> None:
+    recipe = ClickRecipe.model_validate(
+        {
+            "name": "tiny",
+            "split": {"validation": 0.1, "locked": 0.1},
+            "net": TINY,
+            "samples": {"size": 16, "shapes": 0, "regions": 0},
+            "train": {"batch": 2, "steps": 40, "warmup": 2, "learning_rate": 3e-3},
+            "sets": [
+                {
+                    "folder": "balls",
+                    "images": "",
+                    "labels": "",
+                    "licence": "",
+                    "credit": "",
+                }
+            ],
+        }
+    )
+    events = list(fit(recipe, planes, planes, tmp_path / "run"))
+    (check,) = [one for one in events if isinstance(one, ClickCheck)]
+    assert 0 <= check.iou1 <= 1
+    losses = [one.loss for one in events if not isinstance(one, ClickCheck)]
+    assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
