@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segreview import __version__
 from napari_segreview._readers import files_in, make_folder
-from napari_segreview.core.cohort import CaseDone, CaseFiles, CaseScore
+from napari_segreview.core.cohort import CaseFiles, CaseScore, CasesDone
 from napari_segreview.scans.label_table import sidecar
 from src_models.errors import InputError
 from src_models.metrics import Report
@@ -53,7 +53,7 @@ def score_cohort(
     tolerance: float,
     resample: bool = False,
     scheduler: str = "",
-) -> Generator[Progress, None, tuple[CaseScore, ...]]:
+) -> Generator[CasesDone, None, tuple[CaseScore, ...]]:
     """Score all cases; those that were finished before, of the same content, are not.
 
     Parameters
@@ -65,8 +65,8 @@ def score_cohort(
 
     Yields
     ------
-    Progress
-        `CaseDone` with each case that is finished.
+    CasesDone
+        With all that are finished: of quick steps not all are told.
 
     Raises
     ------
@@ -89,17 +89,19 @@ def score_cohort(
             answers[files.case] = replace(done[key], case=files.case)
         else:
             tasks.append(Task(key, files, tolerance, resample))
-    for at, one in enumerate([*answers.values()], 1):
-        yield CaseDone(at, len(cases), one.case, _score(one))
+    scores = [_score(one) for one in answers.values()]
+    if scores:
+        yield CasesDone(len(scores), len(cases), "finished before", tuple(scores))
     for told in _on_dask(tasks, scheduler) if scheduler else _here(tasks):
         if isinstance(told, str):
-            yield Progress(len(answers), len(cases), told)
+            yield CasesDone(len(scores), len(cases), told, tuple(scores))
             continue
-        one = answers[told.case] = told
-        if not one.error:
-            _keep(folder / DONE, one)
-        yield CaseDone(len(answers), len(cases), one.case, _score(one))
-    return tuple(_score(answers[files.case]) for files in cases)
+        if not told.error:
+            _keep(folder / DONE, told)
+        scores.append(_score(told))
+        yield CasesDone(len(scores), len(cases), told.case, tuple(scores))
+    named = {one.case: one for one in scores}
+    return tuple(named[files.case] for files in cases)
 
 
 def _here(tasks: Sequence[Task]) -> Iterator[str | Answer]:

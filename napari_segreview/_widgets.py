@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from napari.utils.notifications import show_error, show_warning
 
 from napari_segreview._plugin import ScanLibrary
+from napari_segreview._scorer import FileScorer
 from napari_segreview.core.cases import Cases
 from napari_segreview.core.session import Session
 from napari_segreview.engine import LocalEngine
@@ -57,6 +58,13 @@ class ImproveDock(Dock):
         super().__init__(session_of(napari_viewer), ("Improve",))
 
 
+class CohortDock(Dock):
+    """Many cases scored at once."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(session_of(napari_viewer), ("Cohort",))
+
+
 class ModelsDock(Dock):
     """The catalogue of systems."""
 
@@ -80,6 +88,7 @@ def _new_session(viewer: Any) -> Session:
         ScanLibrary(),
         runner,
         cases=Cases(),
+        scorer=FileScorer(),
         ask=asker,
         thread="main",
     )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from html import escape
-from statistics import median, quantiles
+from statistics import quantiles
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from src_models.metrics import BlandAltman
 
 WIDE, HIGH, TALL, LEFT, RIGHT = 640, 60, 200, 34, 120  # in the chart's own units
-NAMES, ROW = 150, 26  # of box plots: room for names, height of a row
+NAMES, ROW, LETTER = 150, 26, 6  # of box plots: most room for names; a row; a letter
 WHISKER = 1.5  # interquartile ranges (Tukey 1977)
 DOT, LINE = "#3b8fc4", "#c25700"
 
@@ -37,55 +37,66 @@ def strip_chart(values: Sequence[float | None], title: str) -> str:
     )
 
 
-def box_chart(groups: Mapping[str, Sequence[float]], title: str) -> str:
-    """Box plots of shares, 0 to 1 across, a row a group; each case is a dot.
+def box_chart(
+    groups: Mapping[str, Sequence[float]], title: str, wide: int = WIDE
+) -> str:
+    """Box plots of shares, 0 to 1 across, a row of `ROW` a group; each case is a dot.
 
     Box: the quartiles (inclusive); line: the median; whiskers: the farthest case within
     1.5 interquartile ranges. A group of one case is its dot and line.
     """
     high = ROW * len(groups)
+    names = min(NAMES, wide * 2 // 5)
+
+    def across(share: float) -> float:
+        return names + share * (wide - names - 8)
+
     rows = "".join(
-        _box_row(name, values, at * ROW)
+        _box_row(_short(name, (names - 6) // LETTER), values, at * ROW, across)
         for at, (name, values) in enumerate(groups.items())
         if values
     )
     scale = "".join(
-        f'<path d="M{_across(tick):.1f} 0V{high}" stroke="#ddd"/>'
-        f'<text x="{_across(tick):.1f}" y="{high + 14}" text-anchor="middle">{tick:g}'
+        f'<path d="M{across(tick):.1f} 0V{high}" stroke="#ddd"/>'
+        f'<text x="{across(tick):.1f}" y="{high + 14}" text-anchor="middle">{tick:g}'
         "</text>"
         for tick in (0, 0.2, 0.4, 0.6, 0.8, 1)
     )
-    return _chart(scale + rows, title, high, left=NAMES)
+    return _chart(scale + rows, title, high, left=names, wide=wide)
 
 
-def _box_row(name: str, values: Sequence[float], top: int) -> str:
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Inclusive; the median in the middle; one value is all three."""
+    if len(values) == 1:
+        return (values[0],) * 3
+    low, middle, high = quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def _box_row(
+    name: str, values: Sequence[float], top: int, across: Callable[[float], float]
+) -> str:
     middle = top + ROW / 2
-    low, high = (values[0],) * 2
-    if len(values) > 1:
-        low, _, high = quantiles(values, n=4, method="inclusive")
+    low, half, high = quartiles(values)
     reach = WHISKER * (high - low)
     inside = [value for value in values if low - reach <= value <= high + reach]
     ends = min([low, *inside]), max([high, *inside])
     dots = "".join(
-        f'<circle cx="{_across(value):.1f}" cy="{middle - 4 + at % 3 * 4:.1f}" r="2.5"/>'
+        f'<circle cx="{across(value):.1f}" cy="{middle - 4 + at % 3 * 4:.1f}" r="2.5"/>'
         for at, value in enumerate(values)
     )
     return (
-        f'<text x="{NAMES - 6}" y="{middle + 4:.1f}" text-anchor="end">'
-        f"{escape(name[:24])}</text>"
-        f'<path d="M{_across(ends[0]):.1f} {middle:.1f}H{_across(ends[1]):.1f}" '
+        f'<text x="{across(0) - 6:g}" y="{middle + 4:.1f}" text-anchor="end">'
+        f"{escape(name)}</text>"
+        f'<path d="M{across(ends[0]):.1f} {middle:.1f}H{across(ends[1]):.1f}" '
         f'stroke="{LINE}"/>'
-        f'<rect x="{_across(low):.1f}" y="{top + 5}" '
-        f'width="{max(1.0, _across(high) - _across(low)):.1f}" height="{ROW - 10}" '
+        f'<rect x="{across(low):.1f}" y="{top + 5}" '
+        f'width="{max(1.0, across(high) - across(low)):.1f}" height="{ROW - 10}" '
         f'fill="#fbe3cf" stroke="{LINE}"/>'
         f'<g fill="{DOT}" fill-opacity="0.6">{dots}</g>'
-        f'<path d="M{_across(median(values)):.1f} {top + 5}v{ROW - 10}" '
+        f'<path d="M{across(half):.1f} {top + 5}v{ROW - 10}" '
         f'stroke="{LINE}" stroke-width="2.5"/>'
     )
-
-
-def _across(share: float) -> float:
-    return NAMES + share * (WIDE - NAMES - 8)
 
 
 def agreement_chart(
@@ -128,16 +139,23 @@ def agreement_chart(
     )
 
 
+def _short(name: str, room: int) -> str:
+    """At most `room` letters; the end tells names apart as the beginning does."""
+    return name if len(name) <= room else f"{name[: room - 6]}…{name[-5:]}"
+
+
 def _number(value: float) -> str:
     """At a precision that fits its size."""
     return f"{value:.{0 if abs(value) >= 100 else 2}f}".replace("-", "−")
 
 
-def _chart(inside: str, title: str, high: int = HIGH, left: int = LEFT) -> str:
+def _chart(
+    inside: str, title: str, high: int = HIGH, left: int = LEFT, wide: int = WIDE
+) -> str:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" role="img" '
-        f'width="{WIDE}" height="{high + 20}" viewBox="0 0 {WIDE} {high + 20}" '
+        f'width="{wide}" height="{high + 20}" viewBox="0 0 {wide} {high + 20}" '
         f'aria-label="{escape(title)}" font-family="sans-serif" font-size="11" '
-        f'fill="#555"><path d="M{left} 0V{high}H{WIDE}" fill="none" stroke="#888"/>'
+        f'fill="#555"><path d="M{left} 0V{high}H{wide}" fill="none" stroke="#888"/>'
         f"{inside}</svg>"
     )

@@ -6,18 +6,20 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
+from napari_segreview.core.charts import quartiles
 from napari_segreview.core.table import Cell, Table
 from src_models.metrics import COLUMNS, Interval, Paired, Report, bootstrap, paired
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from src_models.metrics import LabelScore
 
 KEYS = {"dice": "Dice", "nsd": "NSD", "hd95": "HD95"}  # what is summed up
 MOST_BOXES = 30  # structures that are drawn
+BOXES = "Quartiles, median, whiskers to 1.5 interquartile ranges, cases as dots"
 INTERVAL = "mean ± sd [95 % bootstrap interval of the mean over cases]"
 
 
@@ -54,10 +56,10 @@ class CaseScore:
 
 
 @dataclass(frozen=True, slots=True)
-class CaseDone(Progress):
-    """One more case is finished."""
+class CasesDone(Progress):
+    """Progress with the cases that are finished so far."""
 
-    score: CaseScore = CaseScore("")
+    scores: tuple[CaseScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,16 @@ def box_groups(cases: Sequence[CaseScore]) -> dict[str, tuple[float, ...]]:
             rows = [row for one in cases for row in _rows(one.second, name)]
             groups[f"{name} · 2"] = tuple(row.dice for row in rows)
     return groups
+
+
+def box_words(groups: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """The same in a line a group."""
+    return tuple(
+        f"{name}: Dice {middle:.3f} (median), {low:.3f} to {high:.3f} (quartiles), "
+        f"{len(values)} case{'s' * (len(values) != 1)}"
+        for name, values in groups.items()
+        for low, middle, high in [quartiles(values)]
+    )
 
 
 def worst_first(cases: Sequence[CaseScore]) -> tuple[CaseScore, ...]:

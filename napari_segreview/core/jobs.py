@@ -31,7 +31,8 @@ class Job(Generic[T]):
     finished : the steps' return value
     cancelled
     failed : Exception
-        Exactly one of the last three ends a run.
+        Exactly one of the last three ends a run. Before `cancelled` the progress is told
+        that was held back.
     """
 
     progressed = Signal(Progress)
@@ -49,14 +50,15 @@ class Job(Generic[T]):
 
     def run(self) -> None:
         """Do the work on this thread, which also runs the steps' ``finally``."""
-        told = 0.0
+        told, held = 0.0, None
         try:
             with closing(self._steps) as steps:
                 while not self._stop.is_set():
-                    progress = next(steps)
+                    held = next(steps)
                     if time.monotonic() - told >= QUIET_S:
                         told = time.monotonic()
-                        self.progressed.emit(progress)
+                        self.progressed.emit(held)
+                        held = None
         except StopIteration as end:
             self.finished.emit(end.value)
         except Exception as error:
@@ -64,4 +66,6 @@ class Job(Generic[T]):
                 log.exception("a job failed")
             self.failed.emit(error)
         else:
+            if held is not None:
+                self.progressed.emit(held)
             self.cancelled.emit()

@@ -280,6 +280,10 @@ class Shelf(Protocol):
         """Add a new Labels layer, placed as the layer `beside` if that is still open."""
         ...
 
+    def show_only(self, keys: Sequence[str]) -> None:
+        """Hide all layers but these, and bring these into view."""
+        ...
+
     def go_to(self, key: str, index: tuple[int, ...]) -> None:
         """Move the view to a voxel of a layer; raises InputError if that is gone."""
         ...

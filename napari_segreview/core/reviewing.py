@@ -75,8 +75,11 @@ class Reviewing:
         """Remember which model a layer came from, for the report."""
         self._models[key] = model
 
-    def compare(self) -> None:
-        """Score the prediction against the reference, of the whole and slice by slice."""
+    def compare(self, *, visit: bool = False) -> None:
+        """Score the prediction against the reference, of the whole and slice by slice.
+
+        `visit` moves the view to the worst slice then.
+        """
         state, pair = self._state(), self._pair()
         if pair is None:
             return
@@ -96,6 +99,8 @@ class Reviewing:
                     self._state(), report=found.report, slices=found.slices, spot=-1
                 )
             )
+            if visit:
+                self.visit(0)
 
         steps = self._engine.review(
             prediction, reference, state.tolerance, resample=state.resample

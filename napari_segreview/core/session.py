@@ -18,6 +18,7 @@ from napari_segreview.core.jobs import Job
 from napari_segreview.core.keeping import Keeping
 from napari_segreview.core.protocols import Segmentation, Wish
 from napari_segreview.core.reviewing import Reviewing
+from napari_segreview.core.scoring import Scoring
 from napari_segreview.core.state import JobKind, Running, State, view
 from src_models.errors import InputError
 from src_models.progress import Progress
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.cases import Cases
     from napari_segreview.core.clicks import Clicks
+    from napari_segreview.core.cohort_state import Cohort
     from napari_segreview.core.improve import Improve
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
     from napari_segreview.core.scan import Scan
+    from napari_segreview.core.scoring import Scorer
     from napari_segreview.core.work import Work
 
 Submit = Callable[[Job[Any]], None]
@@ -50,6 +53,8 @@ class Session:
         Runs a job: on a thread in the window, at once in a test.
     cases : Cases, optional
         Where labels that are corrected have their journals; none are kept without.
+    scorer : Scorer, optional
+        Finds and scores the files of many cases; none are without.
     ask : callable, optional
         Runs the search for what was clicked; `submit` if not given.
     thread : {"main", None}
@@ -68,6 +73,7 @@ class Session:
         submit: Submit,
         *,
         cases: Cases | None = None,
+        scorer: Scorer | None = None,
         ask: Submit | None = None,
         thread: Literal["main"] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -101,6 +107,7 @@ class Session:
         self._work_changed(self._keeping.work)
         self.correcting = Correcting(self._keeping, self)
         self.improving = Improving(self, engine, shelf, self.start, self.settle)
+        self.scoring = Scoring(self, shelf, scorer)
         self.layers_changed()
 
     @property
@@ -311,6 +318,7 @@ class Session:
 
     def _progressed(self, progress: Progress) -> None:
         self.improving.hear(progress)
+        self.scoring.hear(progress)
         running = self._state.running
         if running is None or running.stopping:
             return
@@ -346,6 +354,9 @@ class Session:
 
     def improved(self, improve: Improve) -> None:
         self._become(replace(self._state, improve=improve))
+
+    def cohort_changed(self, cohort: Cohort) -> None:
+        self._become(replace(self._state, cohort=cohort))
 
     def say(self, *, said: str = "", fault: str = "") -> None:
         """Tell the user what was done, or what went wrong."""

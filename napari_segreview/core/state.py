@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_segreview.core.clicks import NO_CLICKS, Clicks
+from napari_segreview.core.cohort_state import NO_COHORT, Cohort
 from napari_segreview.core.improve import NOTHING_YET, Improve
 from napari_segreview.core.work import NO_WORK, Work
 
@@ -24,6 +25,7 @@ JobKind = Literal[
     "errors",
     "report",
     "readers",
+    "cohort",
     "improve",
     "doubt",
 ]
@@ -34,6 +36,7 @@ DOING = {
     "errors": "Looking for the errors of",
     "report": "Writing the report of",
     "readers": "Comparing",
+    "cohort": "Scoring",
     "through": "Going through the slices of",
     "improve": "Improving on",
     "doubt": "Looking for doubts in",
@@ -82,6 +85,7 @@ class State:
     work: Work = NO_WORK
     clicks: Clicks = NO_CLICKS
     improve: Improve = NOTHING_YET
+    cohort: Cohort = NO_COHORT
     said: str = ""
     fault: str = ""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_segreview.core.charts import box_chart
 from napari_segreview.core.cohort import (
+    BOXES,
     MOST_BOXES,
     CaseScore,
     box_groups,
@@ -56,8 +57,7 @@ def _parts(cases: Sequence[CaseScore]) -> Iterator[str]:
         yield page.table(compared)
     yield page.heading("Dice of the cases")
     groups = box_groups(cases)
-    title = "Quartiles, median, whiskers to 1.5 interquartile ranges, cases as dots"
-    yield page.chart(box_chart(groups, title), title)
+    yield page.chart(box_chart(groups, BOXES), BOXES)
     whole = len(structures(cases))
     if len(groups) < whole:
         yield page.note(f"The {MOST_BOXES} structures of {whole} with the lowest Dice.")

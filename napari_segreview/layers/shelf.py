@@ -29,7 +29,7 @@ from napari_segreview.layers.looking import look_at, plane_of
 from napari_segreview.layers.placing import is_drawing, transform_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Layer
@@ -75,6 +75,12 @@ class NapariShelf:
         layer = labels_layer(labels, self._find(beside))
         self._viewer.add_layer(layer)
         return _ref(layer)
+
+    def show_only(self, keys: Sequence[str]) -> None:
+        shown = [layer for layer in self._viewer.layers if _ref(layer).key in keys]
+        for layer in self._viewer.layers:
+            layer.visible = layer in shown
+        self._viewer.reset_view(layers=shown)
 
     def go_to(self, key: str, index: tuple[int, ...]) -> None:
         go_to(self._viewer, self._get(key, Labels), index)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
-    QCheckBox,
-    QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
     QPushButton,
@@ -23,7 +21,9 @@ from napari_segreview.ui.form import (
     combo,
     fill,
     form,
+    resample_box,
     say,
+    tolerance_box,
     wrapped_label,
 )
 from napari_segreview.ui.table import fill_table, table_widget
@@ -41,21 +41,8 @@ class ComparePanel(Panel):
         self.reference = combo("The labels to trust, e.g. drawn by hand")
         for box in (self.prediction, self.reference):
             box.activated.connect(self._pair_chosen)
-        self.tolerance = QDoubleSpinBox()
-        self.tolerance.setRange(0.1, 100.0)
-        self.tolerance.setSingleStep(0.5)
-        self.tolerance.setDecimals(1)
-        self.tolerance.setKeyboardTracking(False)
-        self.tolerance.setToolTip(
-            "Surfaces closer than this count as the same (for the NSD)"
-        )
-        self.tolerance.valueChanged.connect(session.choose_tolerance)
-        self.resample = QCheckBox("Resample where grids differ")
-        self.resample.setToolTip(
-            "Bring a prediction on another grid onto the reference's. Its surface moves "
-            "by up to half a voxel: off, such a pair is refused"
-        )
-        self.resample.toggled.connect(session.reviewing.choose_resample)
+        self.tolerance = tolerance_box(session.choose_tolerance)
+        self.resample = resample_box(session.reviewing.choose_resample)
         self.run = QPushButton("C&ompare")
         self.run.clicked.connect(session.compare)
         self.save = QPushButton("CSV…")

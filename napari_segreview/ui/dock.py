@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
 from napari_segreview.core.settings import SettingsFile
 from napari_segreview.ui.click_panel import ClickPanel
+from napari_segreview.ui.cohort_panel import CohortPanel
 from napari_segreview.ui.compare_panel import ComparePanel
 from napari_segreview.ui.error_panel import ErrorPanel
 from napari_segreview.ui.form import column, section
@@ -33,7 +34,10 @@ PANELS: dict[str, Callable[[Session], QWidget]] = {
     "Readers": ReadersPanel,
     "Improve": ImprovePanel,
 }
-ALONE: dict[str, Callable[[Session], QWidget]] = {"Models": ModelsPanel}
+ALONE: dict[str, Callable[[Session], QWidget]] = {
+    "Cohort": CohortPanel,
+    "Models": ModelsPanel,
+}
 WIDTH = 380
 
 

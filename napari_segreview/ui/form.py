@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSignalBlocker, Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
+    QDoubleSpinBox,
     QFormLayout,
     QLabel,
     QSizePolicy,
@@ -62,6 +64,29 @@ def fill(box: QComboBox, entries: Iterable[tuple[object, str]], chosen: object) 
         for key, text in entries:
             box.addItem(text, key)
         box.setCurrentIndex(box.findData(chosen))
+
+
+def tolerance_box(chosen: Callable[[float], None]) -> QDoubleSpinBox:
+    """How near to each other surfaces count as the same."""
+    box = QDoubleSpinBox()
+    box.setRange(0.1, 100.0)
+    box.setSingleStep(0.5)
+    box.setDecimals(1)
+    box.setKeyboardTracking(False)
+    box.setToolTip("Surfaces closer than this count as the same (for the NSD)")
+    box.valueChanged.connect(chosen)
+    return box
+
+
+def resample_box(chosen: Callable[[bool], None]) -> QCheckBox:
+    """Whether labels on another grid are brought onto the reference's."""
+    box = QCheckBox("Resample where grids differ")
+    box.setToolTip(
+        "Bring a prediction on another grid onto the reference's. Its surface moves by "
+        "up to half a voxel: off, such a pair is refused"
+    )
+    box.toggled.connect(chosen)
+    return box
 
 
 def form() -> QFormLayout:

@@ -8,6 +8,10 @@ from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtGui import QKeyEvent
+
     from napari_segreview.core.table import Cell, Table
 
 SORT_KEY = Qt.ItemDataRole.UserRole
@@ -33,16 +37,54 @@ class NumberItem(QTableWidgetItem):
         return less
 
 
+class RowTable(QTableWidget):
+    """Rows that open by a double click or Enter; tells `opened` the name of the row."""
+
+    def __init__(self, opened: Callable[[str], None]) -> None:
+        super().__init__()
+        self._opened = opened
+        _make_readable(self)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setWordWrap(False)
+        header = self.horizontalHeader()
+        if header is not None:  # in the order given, until the user sorts
+            header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.cellDoubleClicked.connect(lambda *_: opened(chosen_key(self)))
+
+    def fill(self, content: Table) -> None:
+        """Show the content; the row that was chosen stays so. Tells nobody."""
+        chosen = chosen_key(self)
+        fill_table(self, content)
+        with QSignalBlocker(self):
+            self.clearSelection()
+            for row in range(self.rowCount() if chosen else 0):
+                item = self.item(row, 0)
+                if item is not None and item.data(ROW_KEY) == chosen:
+                    self.setCurrentItem(item)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802  Qt's name
+        if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._opened(chosen_key(self))
+        else:
+            super().keyPressEvent(event)
+
+
 def table_widget() -> QTableWidget:
     """Empty, sortable, not editable."""
     table = QTableWidget()
+    _make_readable(table)
+    return table
+
+
+def _make_readable(table: QTableWidget) -> None:
     table.setSortingEnabled(True)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setTabKeyNavigation(False)  # Tab goes on to the next widget, arrows to cells
     table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
     numbers = table.verticalHeader()
     if numbers is not None:
         numbers.setVisible(False)
-    return table
 
 
 def fill_table(table: QTableWidget, content: Table) -> None:

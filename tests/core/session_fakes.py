@@ -57,6 +57,7 @@ class FakeShelf:
     visited: list[tuple[int, ...]] = field(default_factory=list)
     shown: list[tuple[str, str]] = field(default_factory=list)
     picked: list[tuple[str, Label]] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)  # shown, the others hidden
     written: list[tuple[str, int]] = field(default_factory=list)  # tool, label
     tell: Callable[[], None] = lambda: None
 
@@ -97,6 +98,9 @@ class FakeShelf:
     def show(self, labels: LabelMap, beside: str) -> LayerRef:
         self.beside.append(beside)
         return self.add(labels)
+
+    def show_only(self, keys: Sequence[str]) -> None:
+        self.alone = list(keys)
 
     def go_to(self, key: str, index: tuple[int, ...]) -> None:
         self._get(key)
@@ -284,13 +288,18 @@ class Desk:
         return self.session.state
 
 
-def desk(*layers: Scan | LabelMap, at_once: bool = True) -> Desk:
+def desk(*layers: Scan | LabelMap, at_once: bool = True, scorer: Any = None) -> Desk:
     """With these layers open; jobs run at once, or when `later` is told to."""
     engine, shelf, later = FakeEngine(), FakeShelf(), Later()
     submit = (lambda job: job.run()) if at_once else later
     ticks = iter(range(1000))
     session = Session(
-        engine, shelf, FakeLibrary(), submit, clock=lambda: float(next(ticks))
+        engine,
+        shelf,
+        FakeLibrary(),
+        submit,
+        scorer=scorer,
+        clock=lambda: float(next(ticks)),
     )
     shelf.tell = session.layers_changed
     for layer in layers:

@@ -156,6 +156,24 @@ def test_quick_steps_are_not_all_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ends(heard) == ["finished"]
 
 
+def test_what_was_held_back_is_told_before_it_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "QUIET_S", 3600.0)
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: 3600.0)
+
+    def steps() -> Generator[Progress, None, None]:
+        for step in (1, 2, 3, 4):
+            if step == 3:
+                job.cancel()
+            yield Progress(step, 4)
+
+    job = Job(steps())
+    heard = listen(job)
+    job.run()
+    assert heard == [1, 3, ("cancelled", None)]
+
+
 def test_another_thread_may_run_and_cancel_it() -> None:
     at_work, go_on = threading.Event(), threading.Event()
     ran_on: list[int] = []
