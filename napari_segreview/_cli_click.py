@@ -103,10 +103,14 @@ def click(
     ] = "z",
     frame: Annotated[int, typer.Option(help="Of a scan over time.")] = 0,
     through: Annotated[bool, typer.Option(help="Go on through the slices.")] = False,
+    volume: Annotated[
+        bool, typer.Option(help="3D: find it in all slices at once.")
+    ] = False,
 ) -> None:
     """Segment what is clicked and write it on the image's own grid."""
     from napari_segreview.cli import follow
     from napari_segreview.core.clicks import amount
+    from napari_segreview.core.prompts import Plane
     from napari_segreview.engine import LocalEngine
     from napari_segreview.scans import check_writable, read_one, write_labels
 
@@ -114,12 +118,19 @@ def click(
     scan = read_one(image)
     if through and scan.grid.ndim != 3:
         raise InputError(f"{scan.name}: --through wants a 3D scan, this one is 2D")
+    if volume and (scan.grid.ndim != 3 or through):
+        raise InputError(
+            f"{scan.name}: --volume wants a 3D scan, and no --through beside it"
+        )
     texts = {"box": box, "lasso": lasso, "scribble": scribble, "point": point}
     prompts = [
         parsed(kind, text, scan, axis, frame)
         for kind, found in texts.items()
         for text in found or ()
     ]
+    if volume:
+        everywhere = Plane(None, 0, frame)
+        prompts = [replace(prompt, plane=everywhere) for prompt in prompts]
     labels = follow(click_on(scan, prompts, LocalEngine(), through=through))
     write_labels(labels, output)
     size = amount(int(labels.data.sum()), scan.grid)

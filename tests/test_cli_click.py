@@ -135,6 +135,7 @@ def test_a_volume_is_clicked_through(
         ((), "wanted at least one --point"),
         (("--point", "5,99"), "(5, 99) lies outside the image of (60, 80) voxels"),
         (("--point", "5,9", "--through"), "--through wants a 3D scan"),
+        (("--point", "5,9", "--volume"), "--volume wants a 3D scan"),
     ],
 )
 def test_a_fault_is_one_line(

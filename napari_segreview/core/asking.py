@@ -66,7 +66,7 @@ def warming(engine: Engine) -> Generator[Progress, None, None]:
 
 
 def plane_mask(scan: Scan, steps: Sequence[Step], plane: Plane) -> Mask:
-    """The mask that the steps make in a plane, (y, x)."""
+    """The mask that the steps make in a plane, (y, x), or in all of a scan, (z, y, x)."""
     mask = drawn(steps, plane.box(scan))
     axes = plane.axes(scan.grid.ndim)
     return mask.reshape([scan.grid.shape[axis] for axis in axes])

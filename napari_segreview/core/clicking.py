@@ -126,6 +126,10 @@ class Clicking:
         """From marking what belongs to marking what does not, and back."""
         self._become(positive=not self._clicks.positive)
 
+    def choose_whole(self, wanted: bool) -> None:
+        """Whether marks on a 3D scan speak of all of it, or of their slice."""
+        self._become(whole=wanted)
+
     def choose_protect(self, wanted: bool) -> None:
         self._become(protect=wanted)
 
@@ -179,6 +183,8 @@ class Clicking:
 
     def _prompt(self, prompt: Prompt) -> None:
         scan = self._scan_now()
+        if self._clicks.whole and scan.grid.ndim == 3:
+            prompt = replace(prompt, plane=replace(prompt.plane, axis=None, index=0))
         kept = fitted(prompt, scan)
         if kept is None:
             raise InputError("Click inside the image.")

@@ -72,6 +72,8 @@ class Clicks:
         The value that it becomes.
     table : LabelTable
         Labels to choose from.
+    whole : bool
+        Whether a prompt on a 3D scan speaks of all of it, not of its slice.
     protect : bool
         Whether voxels of other labels stay as they are.
     done, undone : tuple of Step
@@ -85,6 +87,7 @@ class Clicks:
     positive: bool = True
     label: int = 1
     table: LabelTable = field(default_factory=LabelTable)
+    whole: bool = False
     protect: bool = True
     done: tuple[Step, ...] = ()
     undone: tuple[Step, ...] = ()
@@ -111,6 +114,7 @@ class ClickView:
     may_accept: bool
     may_through: bool
     why_not_through: str
+    may_whole: bool
 
 
 def click_view(clicks: Clicks, grid: Grid | None, *, busy: bool = False) -> ClickView:
@@ -127,6 +131,7 @@ def click_view(clicks: Clicks, grid: Grid | None, *, busy: bool = False) -> Clic
         may_accept=answered and not clicks.waiting,
         may_through=not why_not and answered and not clicks.waiting and not busy,
         why_not_through=why_not,
+        may_whole=grid is not None and grid.ndim == 3,
     )
 
 
@@ -224,6 +229,7 @@ def prompts_in(steps: Iterable[Step], plane: Plane) -> tuple[Prompt, ...]:
 def edited_planes(steps: Iterable[Step]) -> tuple[Plane, ...]:
     """Planes parallel to, and of the frame of, the last answered prompt; in order."""
     planes = [step.prompt.plane for step in steps if step.prompt and step.patch]
+    planes = [plane for plane in planes if plane.axis is not None]
     if not planes:
         return ()
     last = planes[-1]

@@ -1,7 +1,8 @@
 """What a person marks on an image, as frozen facts.
 
 Places are voxels of the scan's array, (z, y, x) or (y, x), whole numbers at voxel
-centres. Every prompt lies in one plane of the array, whichever way it is looked at.
+centres. Every prompt lies in one plane of the array, whichever way it is looked at, or
+speaks of the whole volume.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ Place = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One plane of a scan.
+    """One plane of a scan, or all of it.
 
     Attributes
     ----------
     axis : int or None
-        The spatial axis that does not lie in it; None for a 2D scan.
+        The spatial axis that does not lie in it; None if all do: of a 2D scan, or where
+        a 3D scan is marked as a whole.
     index : int
-        Along that axis; 0 for a 2D scan.
+        Along that axis; 0 if there is none.
     frame : int
         Of a scan over time; 0 otherwise.
     """
@@ -55,12 +57,13 @@ class Plane:
 
     def inside(self, scan: Scan) -> bool:
         """Whether the scan has such a plane."""
-        flat = self.axis is None
         ndim = scan.grid.ndim
-        if (ndim == 2) != flat or not 0 <= self.frame < scan.frames:
+        if not 0 <= self.frame < scan.frames:
             return False
         if self.axis is None:
             return self.index == 0
+        if ndim == 2:
+            return False
         return self.axis < ndim and 0 <= self.index < scan.grid.shape[self.axis]
 
 
@@ -115,7 +118,7 @@ Prompt = Point | Scribble | Box | Lasso
 
 
 def flat(prompt: Prompt, ndim: int) -> Floats:
-    """(n, 2) places of a prompt within its plane: rows, columns."""
+    """(n, 2) places of a prompt within its plane, rows and columns; (n, 3) in a volume."""
     found = np.asarray(prompt.places, float).reshape(-1, ndim)
     return found[:, list(prompt.plane.axes(ndim))]
 

@@ -116,15 +116,15 @@ class Segmentation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Question:
-    """What is marked in one plane of a scan.
+    """What is marked in one plane of a scan, or in all of it.
 
     Attributes
     ----------
     prompts : tuple of Prompt
         All of this plane, the last one new.
-    previous : (y, x) bool or None
+    previous : (y, x) or (z, y, x) bool, or None
         The mask there so far.
-    base : (y, x) bool or None
+    base : (y, x) or (z, y, x) bool, or None
         The mask there before the first of the prompts: of a label that is mended, or
         of slices filled in.
     """

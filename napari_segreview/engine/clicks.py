@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segreview.core.prompts import Box, Lasso, Point, flat
+from napari_segreview.engine.click_volume import VolumeEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,10 +119,17 @@ class ClickEngine:
     ----------
     make : callable
         Makes the predictor, when the first question comes.
+    volumes : VolumeEngine, optional
+        Answers questions about whole volumes.
     """
 
-    def __init__(self, make: Callable[[], Predictor] | None = None) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Predictor] | None = None,
+        volumes: VolumeEngine | None = None,
+    ) -> None:
         self._make = make or _chosen
+        self._volumes = volumes or VolumeEngine()
         self._first: Predictor | None = None
         self._ready: OrderedDict[tuple[int, Plane], _Ready] = OrderedDict()
         self._lock = threading.Lock()  # clicks and the way through slices may meet
@@ -132,13 +140,15 @@ class ClickEngine:
             self._predictor()
 
     def answer(self, question: Question) -> Mask:
-        """The structure in the question's plane, (y, x).
+        """The structure in the question's plane, (y, x), or volume, (z, y, x).
 
         Raises
         ------
         InputError
             If the predictor cannot read the image.
         """
+        if question.plane.axis is None and question.scan.grid.ndim == 3:
+            return _held(self._volumes.answer(question), question)
         with self._lock:
             return self._answer(question)
 
@@ -219,7 +229,7 @@ def _held(mask: Mask, question: Question) -> Mask:
             continue
         at = np.rint(flat(prompt, question.scan.grid.ndim)).astype(int)
         at = at[((at >= 0) & (at < shape)).all(1)]
-        out[at[:, 0], at[:, 1]] = prompt.positive
+        out[tuple(at.T)] = prompt.positive
     return out
 
 

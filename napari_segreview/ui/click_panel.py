@@ -85,6 +85,12 @@ class ClickPanel(Panel):
         self.reset.clicked.connect(clicking.reset)
         self.through = _button("Through slices ↕", "")
         self.through.clicked.connect(clicking.through)
+        self.whole = QCheckBox("In &3D: the whole structure at once")
+        self.whole.setToolTip(
+            "A point or a scribble finds the structure in all slices, not only in the one "
+            "it lies in"
+        )
+        self.whole.toggled.connect(clicking.choose_whole)
         self.protect = QCheckBox("Protect &finished labels")
         self.protect.setToolTip("Voxels that have another label already keep it")
         self.protect.toggled.connect(clicking.choose_protect)
@@ -114,6 +120,7 @@ class ClickPanel(Panel):
             steps.addWidget(button, at // 2, at % 2)
         layout = column(self)
         layout.addLayout(tools)
+        layout.addWidget(self.whole)
         layout.addLayout(rows)
         layout.addWidget(self.line)
         layout.addLayout(steps)
@@ -136,8 +143,10 @@ class ClickPanel(Panel):
         self._draw_choices(clicks, shown)
         say(self.line, shown.line or _hint(clicks))
         self._enable(shown)
-        with QSignalBlocker(self.protect):
+        with QSignalBlocker(self.protect), QSignalBlocker(self.whole):
             self.protect.setChecked(clicks.protect)
+            self.whole.setChecked(clicks.whole)
+        self.whole.setEnabled(shown.may_whole)
 
     def _enable(self, shown: ClickView) -> None:
         self.undo.setEnabled(shown.may_undo)

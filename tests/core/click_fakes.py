@@ -28,9 +28,9 @@ def dabs(mask: Any, prompts: Sequence[Prompt], ndim: int = 3) -> Any:
     """Each place of a prompt sets, or clears, itself and its neighbours."""
     out = mask.copy()
     for prompt in prompts:
-        for y, x in np.rint(flat(prompt, ndim)).astype(int):
-            rows, columns = slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2)
-            out[rows, columns] = getattr(prompt, "positive", True)
+        for place in np.rint(flat(prompt, ndim)).astype(int):
+            around = tuple(slice(max(at - 1, 0), at + 2) for at in place)
+            out[around] = getattr(prompt, "positive", True)
     return out
 
 

@@ -61,6 +61,26 @@ def test_questions_carry_all_prompts_of_their_plane_and_the_mask_so_far() -> Non
     assert last.base is None
 
 
+def test_a_click_on_the_whole_volume() -> None:
+    desk = Desk()
+    desk.clicking.choose_whole(True)
+    desk.click(1, 3, 3)
+    assert line(desk) == "1 click · 27.0 ml (+27.0)"
+    desk.click(2, 3, 3, positive=False)
+    assert [one.plane for one in desk.engine.questions] == [Plane(None)] * 2
+    assert desk.engine.questions[1].previous.shape == SHAPE
+    shown = click_view(desk.clicks, desk.scan.grid)
+    assert shown.may_whole
+    assert not shown.may_through  # there is no slice to start from
+    desk.clicking.choose_whole(False)
+    desk.click(0, 0, 0)
+    assert desk.engine.questions[2].plane == Plane(0, 0)
+    assert desk.engine.questions[2].base.any()  # the volume's own slice
+    desk.clicking.undo()
+    desk.clicking.accept()
+    assert desk.shelf.written
+
+
 def test_accepting_writes_one_step_and_begins_anew() -> None:
     desk = Desk()
     desk.click(0, 3, 3)

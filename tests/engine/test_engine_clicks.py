@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_segreview.core.geometry import Grid
 from napari_segreview.core.prompts import Box, Lasso, Plane, Point, Scribble
 from napari_segreview.core.protocols import Question
 from napari_segreview.core.scan import Scan
+from napari_segreview.engine.click_volume import STEPS, VolumeEngine
 from napari_segreview.engine.clicks import KEPT, ClickEngine, Stretch, image_of, support
 from napari_segreview.engine.through import interpolated, signed_distance, through
 from napari_segreview.scans import read_labels, read_one
@@ -330,3 +332,69 @@ def test_a_predictor_that_refuses_says_so() -> None:
     scan = ball((1.0, 1.0, 1.0))
     with pytest.raises(InputError, match="wanted colour"):
         ClickEngine(Refusing).answer(ask(scan, middle(scan, 0)))
+
+
+class Bright:
+    """The bright voxels of a volume; remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[Any] = []
+
+    def set_volume(self, volume: Any, spacing: Any) -> None:
+        self.volume = volume
+        self.given.append(tuple(spacing))
+
+    def answer(self, spots: Any, previous: Any = None) -> Any:
+        self.given.append((list(spots), previous))
+        return self.volume > 0.5
+
+
+class TestWholeVolumes:
+    def everywhere(self, scan: Scan, *prompts: Any, **facts: Any) -> Question:
+        plane = Plane(None, 0, facts.pop("frame", 0))
+        prompts = tuple(replace(prompt, plane=plane) for prompt in prompts)
+        return Question(scan=scan, plane=plane, prompts=prompts, **facts)
+
+    def test_the_volume_is_taken_once_with_its_spacing(self) -> None:
+        scan, seen = ball((4.0, 1.0, 0.5)), Bright()
+        engine = ClickEngine(Threshold, VolumeEngine(lambda: seen))
+        for _ in range(2):
+            mask = engine.answer(self.everywhere(scan, middle(scan, 0)))
+            np.testing.assert_array_equal(mask, scan.data > 0.5)
+        assert seen.given[0] == (4.0, 1.0, 0.5)
+        assert len(seen.given) == 3
+
+    def test_marked_voxels_hold(self) -> None:
+        scan = ball((1.0, 1.0, 1.0))
+        engine = ClickEngine(Threshold, VolumeEngine(Bright))
+        away = Point(Plane(0, 0), (0.0, 3.0, 4.0))
+        inside = middle(scan, 0, positive=False)
+        mask = engine.answer(self.everywhere(scan, away, inside))
+        assert mask[0, 3, 4]
+        assert not mask[tuple(map(int, inside.at))]
+
+    def test_a_frame_of_a_scan_over_time(self) -> None:
+        one = ball((1.0, 1.0, 1.0))
+        data = np.stack([np.zeros_like(one.data), one.data])
+        scan = Scan(data=data, grid=one.grid, name="beats", has_time=True)
+        engine = ClickEngine(Threshold, VolumeEngine(Bright))
+        at = middle(one, 0)
+        assert engine.answer(self.everywhere(scan, at, frame=1)).sum() > 100
+        assert engine.answer(self.everywhere(scan, at, frame=0)).sum() == 1
+
+    def test_a_scribble_is_a_few_places(self) -> None:
+        scan, seen = ball((1.0, 1.0, 1.0)), Bright()
+        places = tuple((20.0, 20.0, float(x)) for x in range(12, 28))
+        engine = ClickEngine(Threshold, VolumeEngine(lambda: seen))
+        engine.answer(self.everywhere(scan, Scribble(Plane(0, 20), places)))
+        spots, _ = seen.given[-1]
+        assert len(spots) == STEPS
+        assert spots[0].place == places[0]
+        assert spots[-1].place == places[-1]
+
+    def test_a_box_is_refused_in_words(self) -> None:
+        scan = ball((1.0, 1.0, 1.0))
+        engine = ClickEngine(Threshold, VolumeEngine(Bright))
+        box = Box(Plane(0, 3), (3, 2, 2), (3, 9, 9))
+        with pytest.raises(InputError, match="points and scribbles"):
+            engine.answer(self.everywhere(scan, box))
