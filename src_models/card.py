@@ -13,6 +13,7 @@ from src_models.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Binarise = Literal["likeliest", "otsu"]
 BUNDLED = Path(__file__).parent / "bundled"
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -150,6 +151,10 @@ class TrainedCard(Record):
         Spatial axes over which mirrored predictions may be averaged.
     mirror : bool
         Whether they are, unless the user says otherwise; the scores were measured so.
+    binarise : {"likeliest", "otsu"}
+        How a voxel gets its label: that of the highest logit; or, with one structure,
+        whether its probability is above a threshold that Otsu's method finds in each
+        image, within the field of view where the intensity recipe knows one.
     baseline : Scores, optional
         Of the same net trained beside this one without its method, on the locked cases.
     """
@@ -171,6 +176,7 @@ class TrainedCard(Record):
     patch: tuple[int, ...]
     mirror_axes: tuple[int, ...]
     mirror: bool = False
+    binarise: Binarise = "likeliest"
     data: DataInfo
     validation: Scores
     locked: Scores

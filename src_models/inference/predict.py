@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from src_models.errors import InputError
 from src_models.inference.intensity import field_of_view, normalise
+from src_models.inference.otsu import otsu
 from src_models.inference.resample import resample_image, resample_labels, target_shape
 from src_models.inference.windows import gaussian, rows_of_windows
 from src_models.progress import Progress
@@ -129,12 +130,19 @@ def _one_image(
     """Fill `out`; yields after each window."""
     inner = target_shape(image_CS.shape[1:], spacing, card.spacing)
     image = resample_image(normalise(image_CS, card.intensity), inner)
-    coarse = out if inner == out.shape else np.zeros(inner, out.dtype)
-    yield from _stream(net, card, image, options, coarse)
-    if coarse is not out:
-        out[...] = resample_labels(coarse, out.shape)
-    if card.intensity.kind == "foreground-zscore":
-        out[~field_of_view(image_CS)] = 0  # nothing is seen there
+    surround = card.intensity.kind == "foreground-zscore"
+    seen = field_of_view(image_CS) if surround else np.ones(out.shape, bool)
+    if card.binarise == "otsu":
+        p = np.zeros(inner, np.float32)
+        yield from _stream(net, card, image, options, p)
+        p = resample_image(p[None], out.shape)[0]
+        out[...] = p > otsu(p[seen])
+    else:
+        coarse = out if inner == out.shape else np.zeros(inner, out.dtype)
+        yield from _stream(net, card, image, options, coarse)
+        if coarse is not out:
+            out[...] = resample_labels(coarse, out.shape)
+    out[~seen] = 0  # nothing is seen there
 
 
 def _stream(
@@ -142,12 +150,14 @@ def _stream(
     card: TrainedCard,
     image_CS: npt.NDArray[np.float32],
     options: Options,
-    out: Labels,
+    out: npt.NDArray[Any],
 ) -> Iterator[None]:
-    """Blend windows row by row along axis 0; a row's argmax is taken when it is final.
+    """Blend windows row by row along axis 0; a row goes to `out` when it is final.
 
-    Only one window's depth of logits is held, whatever the image's size. The blending
-    weights need no dividing: they are the same for all classes of a voxel.
+    Into integers its argmax, into floats the probability of label 1. Only one window's
+    depth of logits is held, whatever the image's size. For the argmax the blending
+    weights need no dividing: they are the same for all classes of a voxel; else their
+    sum is held as one class more.
     """
     window, shape = card.patch, image_CS.shape[1:]
     padded = tuple(max(s, w) for s, w in zip(shape, window, strict=True))
@@ -155,7 +165,8 @@ def _stream(
     # Mirrored, as patches are in training: replicated edges cost 0.0005 to 0.01 Dice.
     image_CS = np.pad(image_CS, [(0, 0), *around], mode="reflect")
     weights = torch.from_numpy(gaussian(window))
-    held = (card.net.classes, window[0], *padded[1:])
+    soft = np.issubdtype(out.dtype, np.floating)
+    held = (card.net.classes + soft, window[0], *padded[1:])
     half = 4 * int(np.prod(held)) > HALF_ABOVE
     logits_KS = torch.zeros(held, dtype=torch.float16 if half else torch.float32)
     rows = rows_of_windows(padded, window, options.overlap)
@@ -165,15 +176,25 @@ def _stream(
             cut = tuple(slice(a, a + w) for a, w in zip(start, window, strict=True))
             tile = torch.from_numpy(np.ascontiguousarray(image_CS[:, *cut]))
             answer_KS = ask(net, tile[None], card, options)[0].float().cpu()
+            if soft:
+                answer_KS = torch.cat([answer_KS, torch.ones(1, *window)])
             logits_KS[:, :, *cut[1:]] += (answer_KS * weights).to(logits_KS.dtype)
             yield
         final = z_next - z
         inside = tuple(slice(0, side) for side in shape[1:])
-        best = logits_KS[:, :final, *inside].argmax(dim=0).numpy()
+        done = logits_KS[:, :final, *inside]
+        best = (_first(done) if soft else done.argmax(dim=0)).numpy()
         rows_out = out[z : z + final]
         rows_out[...] = best[: len(rows_out)]
         kept = logits_KS[:, final:].clone()
         logits_KS.zero_()[:, : window[0] - final] = kept
+
+
+def _first(sums_KS: Tensor) -> Tensor:
+    """(*S) probability of label 1, from weighted sums of logits and of the weights."""
+    *logits, weights = sums_KS.float()
+    p_KS: Tensor = (torch.stack(logits) / weights).softmax(0)
+    return p_KS[1]
 
 
 @torch.inference_mode()

@@ -35,6 +35,7 @@ def draft_card(recipe: Recipe, cases: Split) -> TrainedCard:
         patch=recipe.patches.size,
         mirror_axes=recipe.augment.mirror_axes,
         mirror=recipe.mirror,
+        binarise=recipe.binarise,
         data=DataInfo(
             name=recipe.data.name,
             licence=recipe.data.licence,

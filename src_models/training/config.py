@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from src_models.card import Intensity, LabelRow, NetSpec, Record, parse
+from src_models.card import Binarise, Intensity, LabelRow, NetSpec, Record, parse
 from src_models.data.options import Augment
 from src_models.errors import InputError
 from src_models.losses import loss_by_name
@@ -141,6 +141,7 @@ class Recipe(Record):
     orientation: str = ""
     tolerance: float = Field(default=2.0, gt=0)
     mirror: bool = False
+    binarise: Binarise = "likeliest"
     patches: Patches
     augment: Augment = Augment()
     train: Schedule
@@ -211,6 +212,10 @@ def _rules(recipe: Recipe) -> tuple[tuple[bool, str], ...]:
         (
             set(axes) <= set(range(ndim)),
             f"augment.mirror_axes must be in 0 … {ndim - 1}, got {list(axes)}",
+        ),
+        (
+            recipe.binarise != "otsu" or classes == 2,
+            f'binarise = "otsu" tells one structure from the rest, there are {classes - 1}',
         ),
         (
             data.validation + data.locked < 0.9,

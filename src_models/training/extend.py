@@ -60,6 +60,8 @@ def extend_head(
     grown.load_state_dict(state)
     device = next(net.parameters()).device
     known = {"net": wider, "labels": (*card.labels, *rows)}
+    if rows:
+        known["binarise"] = "likeliest"  # a threshold tells only two apart
     return grown.to(device).train(net.training), card.model_copy(update=known)
 
 

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.inferers import sliding_window_inference
 from scipy import ndimage
+from skimage.filters import threshold_otsu
 from torch import Tensor, nn
 from zoo import ball, make_card
 
 from src_models.errors import InputError
 from src_models.inference import Options, count_windows, predict
+from src_models.inference.otsu import otsu
 from src_models.inference.windows import gaussian, rows_of_windows, starts
 from src_models.progress import Progress, drain
 
@@ -135,6 +137,21 @@ def jobs(draw: Callable[..., Any]) -> tuple[tuple[int, ...], tuple[int, ...], fl
     side = st.integers(1, 13)
     shape = draw(st.tuples(*[side] * ndim))
     return shape, draw(st.tuples(*[st.integers(3, 9)] * ndim)), draw(st.floats(0, 0.7))
+
+
+class TestOtsu:
+    def test_by_hand(self) -> None:
+        two = np.array([0.1] * 30 + [0.8] * 10)
+        assert otsu(two) == pytest.approx(0.45, abs=1 / 256)
+        assert otsu(np.array([])) == otsu(np.zeros((3, 4))) == otsu(np.ones(5)) == 0.5
+
+    @given(st.integers(0, 999), st.floats(0.3, 3))
+    def test_it_is_scikit_images(self, seed: int, power: float) -> None:
+        p = np.random.default_rng(seed).random((9, 11)) ** power
+        counts, edges = np.histogram(p, 256, (0, 1))
+        middles = (edges[:-1] + edges[1:]) / 2
+        last = np.searchsorted(middles, threshold_otsu(hist=(counts, middles)))
+        np.testing.assert_array_equal(p > otsu(p), p >= edges[last + 1])
 
 
 class TestPredict:
@@ -260,6 +277,40 @@ class TestPredict:
 
         card = make_card(intensity={"kind": "foreground-zscore"})
         np.testing.assert_array_equal(run(One(), card, image)[0], view)
+
+    @given(jobs())
+    def test_by_otsu_whatever_the_windows(self, job: Any) -> None:
+        shape, patch, overlap = job
+        image = noise(2, 1, *shape)
+        card = make_card(ndim=len(shape), patch=patch, binarise="otsu")
+        labels = run(Above(), card, image, Options(overlap=overlap, half=False))
+        p = 1 / (1 + np.exp(-2 * image[:, 0].astype("f8")))
+        for found, one in zip(labels, p, strict=True):
+            sure = np.abs(one - otsu(one)) > 1e-5
+            np.testing.assert_array_equal(found[sure], (one > otsu(one))[sure])
+
+    def test_otsu_looks_at_the_field_of_view_alone(self) -> None:
+        """Faint and strong inside; outside, what would move the threshold up."""
+        view = ball(32, 2, 10).astype(bool)
+        image = np.where(view, 100.0, 1.0)[None, None].repeat(2, 1)
+        image[0, 1] = np.where(view, 60.0, 5.0)
+        image[0, 1, 12:20, 12:20] = 80.0
+
+        class Bright(nn.Module):
+            def forward(self, x_BCS: Tensor) -> Tensor:
+                p = torch.full_like(x_BCS[:, 0], 0.95)
+                p[x_BCS[:, 1] > -5] = 0.1
+                p[x_BCS[:, 1] > 1] = 0.4
+                return torch.stack([(1 - p).log(), p.log()], 1)
+
+        card = make_card(
+            in_channels=2, binarise="otsu", intensity={"kind": "foreground-zscore"}
+        )
+        assert np.argwhere(run(Bright(), card, image)[0]).tolist() == [
+            [y, x] for y in range(12, 20) for x in range(12, 20)
+        ]
+        card = make_card(in_channels=2, intensity={"kind": "foreground-zscore"})
+        assert not run(Bright(), card, image).any()
 
     def test_many_classes_need_wider_labels(self) -> None:
         class Last(nn.Module):

@@ -113,6 +113,11 @@ class TestRecipe:
                 "data.instances needs net.classes = 2 and no data.values, got 2 and",
             ),
             ("axes = [0, 1]", "axes = [2]", "mirror_axes must be in 0 … 1, got [2]"),
+            (
+                'name = "x"\n[about',
+                'name = "x"\nbinarise = "otso"\n[about',
+                "binarise: Input should be 'likeliest' or 'otsu'",
+            ),
             ("locked = 0.2", "locked = 0.6", "data.locked: Input should be less"),
             (
                 "validation = 0.2\nlocked = 0.2",
