@@ -134,26 +134,31 @@ class Game:
         said = nets[BASELINE](batch[0])
         return Turn((BASELINE,), self.supervised(said, batch, key))
 
-    def against(
+    def teach(
         self, name: str, nets: Nets, real: Tensor, made: Tensor
-    ) -> Generator[Turn, None, Tensor]:
-        """A critic's turn; then its word on what was made, −log D, for the segmentor.
+    ) -> Iterator[Turn]:
+        """A critic's turn, if it is one to judge: to tell what is real from what is made.
 
-        0 as long as the critic does not judge, or for good once it says no numbers.
+        No gradient goes into either.
         """
-        critic, silence = nets[name], torch.zeros((), device=made.device)
         if not self.referee.judges(name):
-            return silence
-        manual, guess = critic(real.detach()), critic(made.detach())
+            return
+        manual, guess = nets[name](real.detach()), nets[name](made.detach())
         self.referee.saw(name, right_answers(manual, guess))
-        if not self.referee.judges(name):
-            return silence
-        yield Turn((name,), told_apart(manual, guess))
-        word = believed(critic(made))
-        if word.isfinite():
-            return word
-        self.referee.saw(name, math.nan)
-        return silence
+        if self.referee.judges(name):
+            yield Turn((name,), told_apart(manual, guess))
+
+    def hear(self, name: str, nets: Nets, made: Tensor) -> Tensor:
+        """A critic's word on what was made, −log D; 0 while it is not to judge.
+
+        A word that is no number sends the critic away.
+        """
+        if self.referee.judges(name):
+            word = believed(nets[name](made))
+            if word.isfinite():
+                return word
+            self.referee.saw(name, math.nan)
+        return torch.zeros((), device=made.device)
 
 
 def told_apart(real: Tensor, made: Tensor) -> Tensor:

@@ -136,8 +136,9 @@ def fit(
         if kind == "scaling":
             truth = softened(labels, p.detach(), game.options.tau)
         real, made = (READS[kind](images * known, maps) for maps in (truth, p))
-        word = yield from game.against(CRITIC, nets, real, made)
-        loss = game.supervised(said, batch, key) + game.options.weight * word
-        yield Turn((FOR_USE,), loss)
+        yield from game.teach(CRITIC, nets, real, made)
+        loss = game.supervised(said, batch, key)
+        word = game.hear(CRITIC, nets, made)
+        yield Turn((FOR_USE,), loss + game.options.weight * word)
 
     return (yield from game.play(run, {CRITIC: critic}, turns))

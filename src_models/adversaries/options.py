@@ -54,3 +54,16 @@ class Luc(Adversarial):
     alone: float = Field(default=0.25, ge=0, lt=1)
     input: Literal["product", "basic", "scaling"] = "product"
     tau: float = Field(default=0.9, gt=0, le=1)
+
+
+class VGan(Adversarial):
+    """A critic of image and map at one of four scales; whole epochs in turn.
+
+    Attributes
+    ----------
+    critic : {"image", "patch-2", "patch-1", "pixel"}
+        One answer for the whole patch; one for each 64th or each 8th of its side; one for
+        each pixel.
+    """
+
+    critic: Literal["image", "patch-2", "patch-1", "pixel"] = "image"

@@ -103,12 +103,13 @@ def train(
     scores = {side: summary([one for _, one in rows]) for side, rows in found.items()}
     beside = yield from _measure_baseline(recipe, run, card, sides, net)
     if beside:
-        scores["baseline"] = summary([one for _, one in beside["locked, baseline"]])
+        scores["baseline"] = summary([one for _, one in beside["locked-baseline"]])
     values = {**card.model_dump(warnings=False), **scores}
     card = save_model(net, TrainedCard.model_validate(values), out)
+    found |= beside
     for side, rows in found.items():
         write_cases(rows, out / f"{side}.csv")
-    write_summary({**found, **beside}, out / "summary.csv")
+    write_summary(found, out / "summary.csv")
     return card
 
 
@@ -134,7 +135,7 @@ def _measure_baseline(
     checkpoint.load_best(run, net, checkpoint.BASELINE)
     found: dict[str, Found] = {}
     for side, held in (("validation", sides.validation), ("locked", sides.locked)):
-        name = f"{side}, baseline"
+        name = f"{side}-baseline"
         found[name] = yield from _measure(net, card, recipe, name, held)
     return found
 

@@ -260,7 +260,10 @@ def _save(run: Path, going: Going, better: set[str]) -> None:
 def _epoch(
     going: Going, number: int, made: Iterator[tuple[Key, Any]]
 ) -> Generator[Progress, None, tuple[float, float]]:
-    """One epoch's steps; returns the mean of its last turns' losses, and the rate."""
+    """One epoch's steps; returns their mean loss, and the last rate.
+
+    The loss is that of the net for use, of all nets together as long as it does not learn.
+    """
     plan, work = going.recipe.train, going.work
     torch.manual_seed(int(np.random.default_rng([plan.seed, number]).integers(2**31)))
     going.held.train()
@@ -285,7 +288,9 @@ def _epoch(
             decay = min(plan.ema, (1 + done) / (10 + done))
             for name in going.averaged.keys() & set(turn.nets):
                 average_into(going.averaged[name], going.held[name], decay)
-        losses.append(sum(found.values()))
+        own = [v for names, v in found.items() if FOR_USE in names.split("+")]
+        if own or number <= work.before:
+            losses.append(sum(own or found.values()))
         parts = "  ".join(f"{name} {value:.3f}" for name, value in found.items())
         yield Progress(i, total, f"epoch {number}  {parts}")
     return float(np.mean(losses)), rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,10 @@ from src_models.adversaries.game import (
 )
 from src_models.adversaries.luc import LargeFov, channels_of, product, softened
 from src_models.adversaries.options import Adversarial
+from src_models.adversaries.vgan import critic_of
 from src_models.catalog.methods.adversarial import CARDS
 from src_models.errors import InputError
-from src_models.progress import drain
+from src_models.progress import Progress, drain
 from src_models.training import checkpoint
 from src_models.training.curves import Epoch
 from src_models.training.methods import fit_of
@@ -40,7 +42,6 @@ from src_models.training.turns import BASELINE, FOR_USE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from src_models.training.turns import Turn
 
 METHODS = tuple(card.name for card in CARDS)
 LABELS = torch.tensor([[[0, 1], [-1, 1]]])
@@ -148,39 +149,38 @@ def game(tmp_path: Path, **options: Any) -> Game:
     return made
 
 
-class TestAgainst:
+class TestTeachAndHear:
     """A critic that adds up what it reads, times a weight."""
 
-    def play(
-        self, tmp_path: Path, weight: float = 1.0
-    ) -> tuple[list[Turn], torch.Tensor, nn.Module, torch.Tensor]:
-        critic = nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False))
-        nn.init.constant_(critic[1].weight, weight)  # type: ignore[arg-type]
-        made = torch.tensor([[-1.0, 0.5]], requires_grad=True)
-        steps = game(tmp_path).against(
-            CRITIC, {CRITIC: critic}, torch.ones(1, 2, requires_grad=True), made
-        )
-        turns: list[Turn] = []
-        while True:
-            try:
-                turns.append(next(steps))
-            except StopIteration as end:
-                return turns, end.value, critic, made
+    def critic(self, weight: float = 1.0) -> nn.Module:
+        critic = nn.Linear(2, 1, bias=False)
+        nn.init.constant_(critic.weight, weight)
+        return critic
 
     def test_gradients_go_only_where_they_should(self, tmp_path: Path) -> None:
-        turns, word, critic, made = self.play(tmp_path)
+        held, nets = game(tmp_path), {CRITIC: self.critic()}
+        made = torch.tensor([[-1.0, 0.5]], requires_grad=True)
+        real = torch.ones(1, 2, requires_grad=True)
+        turns = list(held.teach(CRITIC, nets, real, made))
         assert [turn.nets for turn in turns] == [(CRITIC,)]
         turns[0].loss.backward()
-        assert made.grad is None
-        assert next(critic.parameters()).grad is not None
-        word.backward()
+        assert made.grad is real.grad is None
+        assert next(nets[CRITIC].parameters()).grad is not None
+        assert held.referee.end()[0] == {CRITIC: 1}
+        held.hear(CRITIC, nets, made).backward()
         assert made.grad is not None
         assert (made.grad < 0).all()  # more of it would look more real
 
     def test_no_numbers_no_turn_no_word(self, tmp_path: Path) -> None:
-        turns, word, _, _ = self.play(tmp_path, math.nan)
-        assert not turns
-        assert word == 0
+        held, nets = game(tmp_path), {CRITIC: self.critic(math.nan)}
+        one = torch.ones(1, 2)
+        assert not list(held.teach(CRITIC, nets, one, one))
+        assert held.hear(CRITIC, {CRITIC: self.critic()}, one) == 0
+
+    def test_a_word_that_is_no_number_is_not_heard(self, tmp_path: Path) -> None:
+        held = game(tmp_path)
+        assert held.hear(CRITIC, {CRITIC: self.critic(math.nan)}, torch.ones(1, 2)) == 0
+        assert not held.referee.judges(CRITIC)
 
 
 class TestLuc:
@@ -230,6 +230,39 @@ class TestLuc:
         found = softened(labels, p, tau)
         torch.testing.assert_close(found.sum(1), torch.ones(1, 7))
         assert (found.gather(1, labels[:, None]) >= tau - 1e-6).all()
+
+
+class TestVGan:
+    @pytest.mark.parametrize(
+        ("kind", "count", "answers"),
+        [
+            ("pixel", 93_665, 640 * 640),
+            ("patch-1", 287_873, 80 * 80),
+            ("patch-2", 4_715_009, 10 * 10),
+            ("image", 4_715_009, 1),
+        ],
+    )
+    def test_critics_as_released(self, kind: str, count: int, answers: int) -> None:
+        with torch.device("meta"):
+            net = critic_of(kind, "paper", 2, 4)
+            said = net(torch.empty(1, 4, 640, 640))
+        assert sum(one.numel() for one in net.parameters()) == count
+        assert said.numel() == answers
+
+    @pytest.mark.parametrize("kind", ["pixel", "patch-1", "patch-2", "image"])
+    @pytest.mark.parametrize("shape", [(1, 1), (16, 17), (5, 6, 7)])
+    def test_every_size(self, kind: str, shape: tuple[int, ...]) -> None:
+        net = critic_of(kind, "compact", len(shape), 2)
+        assert net(torch.randn(2, 2, *shape)).isfinite().all()
+
+    def test_whole_epochs_in_turn(self, tmp_path: Path) -> None:
+        recipe = method_recipe("vgan-critic", {"critic": "patch-1"}, epochs=1, steps=3)
+        steps = fit_of(recipe)(recipe, sides(), tmp_path, accelerator="cpu")
+        notes = [one.note for one in steps if isinstance(one, Progress)]
+        learns = [
+            "".join(re.findall("critic|baseline|segmentor", one)) for one in notes
+        ]
+        assert learns == ["critic"] * 3 + ["baselinesegmentor"] * 3
 
 
 def played(name: str, run: Path, options: dict[str, Any] | None = None) -> list[Epoch]:
@@ -363,11 +396,13 @@ def test_both_are_measured_on_the_locked_cases(tmp_path: Path) -> None:
         *(
             side + rest
             for side in ("validation", "locked")
-            for rest in ("", ", baseline")
+            for rest in ("", "-baseline")
         )
     }
-    assert float(found["locked, baseline"]) == pytest.approx(
+    assert float(found["locked-baseline"]) == pytest.approx(
         card.baseline.mean_dice, abs=1e-4
     )
+    table = (tmp_path / "model/locked-baseline.csv").read_text().splitlines()
+    assert len(table) == 1 + card.locked.cases
     history = (tmp_path / "run/history.csv").read_text().splitlines()
     assert history[0].endswith(",rate,baseline,critic")
