@@ -82,7 +82,9 @@ def write_seg(
     whole = _on_series(labels, series)
     with writing.drafts(path) as place, quiet():
         draft = place / path.name
-        dataset = _dataset(whole, series)
+        sources, order = _sources(series)
+        invalid = sorted({name for one in sources for name in _empty_invalid(one)})
+        dataset = _dataset(whole, series, sources, order)
         if deidentified:
             deidentify.apply(dataset)
         dataset.save_as(draft, enforce_file_format=True)
@@ -91,9 +93,13 @@ def write_seg(
         os.replace(draft, path.absolute())
     writing.flush(path.absolute().parent)
     idle = [row.name for value, row in labels.table.items() if value not in whole.table]
-    if not idle:
-        return ()
-    return (f"labels without a voxel were left out: {_some(idle)}",)
+    said = {
+        "labels without a voxel": idle,
+        "values of the series that DICOM does not allow": []
+        if deidentified
+        else invalid,
+    }
+    return tuple(f"{what} were left out: {_some(n)}" for what, n in said.items() if n)
 
 
 # -- what can be written -------------------------------------------------------------
@@ -156,12 +162,13 @@ def _some(names: list[str]) -> str:
 # -- the object ----------------------------------------------------------------------
 
 
-def _dataset(labels: LabelMap, series: Series) -> Dataset:
+def _dataset(
+    labels: LabelMap, series: Series, sources: list[Dataset], order: list[int]
+) -> Dataset:
     """The segmentation, by highdicom, with the positions of the images themselves."""
     import highdicom
     from pydicom.uid import generate_uid
 
-    sources, order = _sources(series)
     number_of = np.zeros(max(labels.table) + 1, np.uint16)
     number_of[list(labels.table)] = np.arange(1, len(labels.table) + 1)
     dataset = highdicom.seg.Segmentation(
@@ -212,6 +219,25 @@ def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
     if len(paths) == 1 and len(frames) > 1:
         return headers, [int(at) for at in np.argsort(frames)]
     return headers, list(range(len(frames)))
+
+
+def _empty_invalid(header: Dataset) -> list[str]:
+    """Empty what the study says in a form that DICOM forbids; returns the names.
+
+    A segmentation carries it on, and a strict archive would refuse that.
+    """
+    from pydicom.config import RAISE
+    from pydicom.valuerep import validate_value
+
+    found = []
+    for name in EMPTY:
+        element = header[name]
+        try:
+            validate_value(element.VR, element.value and str(element.value), RAISE)
+        except ValueError:
+            element.value = None
+            found.append(name)
+    return found
 
 
 def _describe(number: int, row: Label) -> Any:

