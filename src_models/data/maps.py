@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Labels = npt.NDArray[np.integer[Any]]
 Map = npt.NDArray[np.float32]
 
+FAR = 1e4  # voxels; stands for "nowhere in the patch"
 _REACH = 6  # in sigmas; beyond it a border's weight is below 2e-8 of w0
 
 
@@ -119,6 +120,62 @@ def border_weights(
     return np.where(known < 0, 0, weights).astype(np.float32)
 
 
+def edge_distances(instances: Labels, labels: Labels) -> Map:
+    """How far each voxel is from an object's edge, and from what is unknown.
+
+    Parameters
+    ----------
+    instances, labels : (*S) int
+        Objects, each with a number of its own; −1 in the labels where nothing is known.
+
+    Returns
+    -------
+    (2, *S) float32, in voxels
+        To the nearest voxel of an object that has a neighbour, face to face, which is
+        known and not of the object; to the nearest unknown voxel. `FAR` where there is
+        no such voxel.
+    """
+    unknown = labels < 0
+    edge = np.zeros(labels.shape, bool)
+    for axis in range(labels.ndim):
+        one, other = (np.moveaxis(array, axis, 0) for array in (instances, unknown))
+        apart = (one[1:] != one[:-1]) & ~other[1:] & ~other[:-1]
+        into = np.moveaxis(edge, axis, 0)
+        into[1:] |= apart
+        into[:-1] |= apart
+    edge &= instances > 0
+    return np.stack([_away_from(edge), _away_from(unknown)])
+
+
+def level_sets(labels: Labels, classes: int) -> Map:
+    """Signed distance to each structure's surface, where the labels tell it.
+
+    Returns
+    -------
+    (K − 1, *S) float32, in voxels
+        As `signed_distances` with unit spacing; `FAR` everywhere for a structure that is
+        absent, −`FAR` for one that fills the patch. NaN where an unknown voxel is nearer
+        than the surface that is known.
+    """
+    known = labels >= 0
+    hidden = _away_from(~known)
+    found = np.empty((classes - 1, *labels.shape), np.float32)
+    for value, phi in enumerate(found, start=1):
+        inside = labels == value
+        phi[...] = _away_from(inside) - _away_from(known & ~inside)
+        phi[np.minimum(np.abs(phi), FAR) > hidden] = np.nan
+        phi[~known] = np.nan
+    return found
+
+
+def _away_from(mask: npt.NDArray[np.bool_]) -> Map:
+    """Voxels to the nearest of the mask; `FAR` if it is empty."""
+    if not mask.any():
+        return np.full(mask.shape, FAR, np.float32)
+    away: Map = edt.edt(~mask, parallel=1)
+    return np.minimum(away, FAR).astype(np.float32)
+
+
 def components(labels: Labels) -> npt.NDArray[np.int32]:
     """Instances, where only classes are known: connected parts of each structure.
 
@@ -203,8 +260,24 @@ def _distance(patch: Patch) -> Map:
     return signed_distances(patch.labels, patch.classes, patch.spacing)
 
 
+def _edges(patch: Patch) -> Map:
+    instances = patch.instances
+    if instances is None:
+        instances = components(patch.labels)
+    return edge_distances(instances, patch.labels)
+
+
+def _levels(patch: Patch) -> Map:
+    return level_sets(patch.labels, patch.classes)
+
+
 MAPS: Mapping[str, Callable[[Patch], Map]] = MappingProxyType(
-    {"border": _border, "distance": _distance}
+    {
+        "border": _border,
+        "distance": _distance,
+        "edges": _edges,
+        "levels": _levels,
+    }
 )
 
 

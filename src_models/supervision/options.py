@@ -80,3 +80,62 @@ class Points(Marks):
 
     image_level: float = Field(default=1, ge=0)
     objectness: float = Field(default=1, ge=0)
+
+
+class MultiTask(Record):
+    """A second task beside the masks.
+
+    Attributes
+    ----------
+    weight : float
+        Of the second task's loss, the recipe's own being 1.
+    balance : {"fixed", "uncertainty", "gradnorm"}
+        Whether the weights stay, or are learnt: by each task's uncertainty, or so that
+        all tasks pull equally strongly at the shared layers.
+    alpha : float
+        GradNorm: how much more a task pulls that is behind in learning.
+    """
+
+    weight: float = Field(default=1, ge=0)
+    balance: Literal["fixed", "uncertainty", "gradnorm"] = "fixed"
+    alpha: float = Field(default=1.5, ge=0)
+
+
+class Contours(MultiTask):
+    """Regions and contours.
+
+    Attributes
+    ----------
+    radius : float
+        Half the width of a contour, voxels.
+    """
+
+    radius: float = Field(default=3, ge=0)
+
+
+class Distances(MultiTask):
+    """Regions and how far each voxel is from their surface.
+
+    Attributes
+    ----------
+    truncate : float
+        Voxels from which on all distances are the same.
+    """
+
+    truncate: float = Field(default=10, gt=0)
+
+
+class Diagnoses(MultiTask):
+    """Regions and a word on the whole image.
+
+    Attributes
+    ----------
+    diagnoses : mapping
+        Name of each diagnosis → a regular expression at the start of the names of its
+        cases. A case that none fits has no diagnosis, and teaches none.
+    alone : float
+        Share of the epochs, at the start, in which the masks are learnt alone.
+    """
+
+    diagnoses: dict[str, str] = Field(default_factory=dict)
+    alone: float = Field(default=0.5, ge=0, lt=1)

@@ -13,6 +13,8 @@ import torch
 from src_models.data.augment import augmentation
 from src_models.data.loader import changed
 from src_models.data.patches import PatchSampler
+from src_models.errors import InputError
+from src_models.losses import loss_by_name
 from src_models.training.taught import ready
 
 if TYPE_CHECKING:
@@ -91,7 +93,19 @@ def samples_of(
         Whether every patch has a known voxel in its middle half.
     augment : Compose, optional
         The recipe's changes if none are given.
+
+    Raises
+    ------
+    InputError
+        If the recipe's loss reads maps of the labels, which are not made here.
     """
+    maps = loss_by_name(recipe.train.loss).maps
+    if maps:
+        raise InputError(
+            f"{recipe.name}: the loss {recipe.train.loss!r} reads maps of whole labels "
+            f"({', '.join(sorted(maps))}), which this method does not make; choose "
+            'another train.loss, e.g. "dice + ce"'
+        )
     with_beside = [
         replace(case, instances=beside(case)) for case in ready(cases, recipe)
     ]

@@ -16,7 +16,7 @@ from src_models.losses import loss_by_name
 from src_models.outputs import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from monai.transforms import Compose
     from torch import Tensor, nn
@@ -64,9 +64,14 @@ def maker_of(
     cases: Sequence[Case],
     augment: Compose | Painter | None = None,
     seed: int = 0,
+    *,
+    maps: Iterable[str] = (),
 ) -> BatchMaker:
-    """Patches of the cases, as in plain training; `seed` sets one source apart."""
-    return maker_of_ready(recipe, ready(cases, recipe), augment, seed)
+    """Patches of the cases, as in plain training; `seed` sets one source apart.
+
+    `maps`: what is made of the labels beside what the loss reads.
+    """
+    return maker_of_ready(recipe, ready(cases, recipe), augment, seed, maps=maps)
 
 
 def maker_of_ready(
@@ -76,6 +81,7 @@ def maker_of_ready(
     seed: int = 0,
     *,
     known: bool = False,
+    maps: Iterable[str] = (),
 ) -> BatchMaker:
     """The same of cases that are as the net sees them already.
 
@@ -94,7 +100,7 @@ def maker_of_ready(
         share=Share(batch=patches.batch),
         seed=recipe.train.seed + seed,
         classes=recipe.net.classes,
-        maps=loss_by_name(recipe.train.loss).maps,
+        maps=loss_by_name(recipe.train.loss).maps | frozenset(maps),
     )
 
 
