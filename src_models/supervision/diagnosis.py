@@ -180,17 +180,39 @@ def fit(
     fabric = one_device(recipe, accelerator, devices, nodes)
     check_all(recipe, cases)
     options: Diagnoses = options_of(method_of(recipe))
+    reader = reader_of(recipe, cases, options)
+    tasks = tasks_of(recipe, cases, options, reader)
+    net = yield from learn_tasks(recipe, cases, run, fabric, options, tasks)
+    reader.write(run, {"validation": cases.validation, "locked": cases.locked})
+    return net
+
+
+def reader_of(recipe: Recipe, cases: Split, options: Diagnoses) -> Reader:
+    """The recipe's net with a branch, and who asks them.
+
+    Raises
+    ------
+    InputError
+        If there are not two diagnoses, or the net has no coarser grid.
+    """
     names = Names(options.diagnoses)
     names.check(cases.train)
     segmentor = segmentor_of(recipe)
     tap = coarsest(segmentor, recipe)
     branch = Diagnosis(tap, recipe.net.ndim, len(options.diagnoses))
+    seen = ready(cases.validation, recipe)
+    return Reader(recipe, names, tap, segmentor, branch, seen)
+
+
+def tasks_of(recipe: Recipe, cases: Split, options: Diagnoses, reader: Reader) -> Tasks:
+    """Masks by the recipe's loss; the diagnosis by cross entropy once its time has come."""
+    tap, segmentor = reader.tap, reader.segmentor
     alone = round(options.alone * recipe.train.epochs)
     maker = samples_of(
         recipe,
         cases.train,
         beside=lambda case: np.zeros(case.labels.shape, np.uint8),
-        facts=lambda case: torch.tensor(names.of(case)),
+        facts=lambda case: torch.tensor(reader.names.of(case)),
         known=False,
     )
 
@@ -205,18 +227,12 @@ def fit(
             word = F.cross_entropy(logits.float(), diagnosis, ignore_index=IGNORE)
         return {REGION: region, "diagnosis": word}
 
-    reader = Reader(
-        recipe, names, tap, segmentor, branch, ready(cases.validation, recipe)
-    )
-    tasks = Tasks(
+    return Tasks(
         second="diagnosis",
         segmentor=segmentor,
-        branch=branch,
+        branch=reader.branch,
         shared=segmentor.get_submodule(tap.shared),
         make=maker.make,
         losses=losses,
         watch=reader,
     )
-    net = yield from learn_tasks(recipe, cases, run, fabric, options, tasks)
-    reader.write(run, {"validation": cases.validation, "locked": cases.locked})
-    return net
