@@ -36,18 +36,23 @@ class InstanceNorm(nn.GroupNorm):
         )
 
 
-def check_input(x_BCS: Tensor, ndim: int, in_channels: int) -> None:
+def check_input(
+    x_BCS: Tensor, ndim: int, in_channels: int, *, frames: bool = False
+) -> None:
     """Refuse an input that the net was not built for, in words.
+
+    `frames`: the net reads images over time, (B, C, T, *S).
 
     Raises
     ------
     InputError
         If the number of axes or of channels differs.
     """
-    if x_BCS.ndim != ndim + 2 or x_BCS.shape[1] != in_channels:
+    if x_BCS.ndim != ndim + 2 + frames or x_BCS.shape[1] != in_channels:
         raise InputError(
-            f"this net wants a batch of {ndim}D images with {in_channels} channel(s), "
-            f"(B, {in_channels}, {'z, ' * (ndim - 2)}y, x); got {tuple(x_BCS.shape)}"
+            f"this net wants a batch of {ndim}D images with {in_channels} channel(s)"
+            f"{' over time' * frames}, (B, {in_channels}, {'t, ' * frames}"
+            f"{'z, ' * (ndim - 2)}y, x); got {tuple(x_BCS.shape)}"
         )
 
 

@@ -25,6 +25,7 @@ from src_models.catalog import (
     segan,
     segnet,
     unet,
+    unet_convlstm,
     vgan,
     vnet,
 )
@@ -65,6 +66,7 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             dual_guided.CARD,
             vgan.CARD,
             segan.CARD,
+            unet_convlstm.CARD,
         )
     }
 )
@@ -113,7 +115,8 @@ def create_model(
     -------
     torch.nn.Module
         (B, C, *S) → logits (B, K, *S), for every S the net can take; margins and
-        padding are its own business.
+        padding are its own business. (B, C, T, *S) → (B, K, T, *S) for those that read
+        frames.
 
     Raises
     ------

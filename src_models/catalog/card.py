@@ -17,6 +17,7 @@ Family = Literal[
     "Attention",
     "Reversible",
     "Searched",
+    "Recurrent",
 ]
 Source = Literal["the authors' release", "second hand", "recalled"]
 
@@ -57,6 +58,9 @@ class ModelCard:
         "module:class" below ``src_models.nets``.
     dims : tuple of int
         Spatial dimensions it exists in. A 2D net runs on a volume slice by slice.
+    frames : bool
+        Whether it reads the frames of a scan together, time before the axes of space:
+        (B, C, T, *S) → (B, K, T, *S), for any T.
     presets : mapping
         (preset, ndim) → keyword arguments of the class. "paper" and "compact" in every
         dimension, "paper-…" for what else was published.
@@ -85,6 +89,7 @@ class ModelCard:
     compact_parameters: Mapping[int, int]
     evidence: str
     results: tuple[Result, ...] = ()
+    frames: bool = False
 
     @property
     def preset_names(self) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ COUNTS = {  # U-Net 2015 and 2016 by their layer lists, V-Net by its released co
     ("residual-attention", "paper-92", 2): 52_466_344,
     ("vgan", "paper", 2): 7_849_601,
     ("segan", "paper", 2): 156_265_344,
+    ("unet-convlstm", "paper", 2): 2_197_203,
 }
 PARTS = {  # of systems without a count of their own, what a part comes to:
     # (module, channels, classes, count)

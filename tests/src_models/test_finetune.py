@@ -285,7 +285,8 @@ def test_every_system_takes_new_classes_and_keeps_the_old(
     fresh = wider.state_dict()
     for name, one in net.state_dict().items():
         assert torch.equal(fresh[name][tuple(map(slice, one.shape))], one), name
-    image = torch.randn(1, 1, *(16,) * ndim)
+    frames = (2,) * CARDS[system].frames
+    image = torch.randn(1, 1, *frames, *(16,) * ndim)
     with torch.no_grad():
         old, new = net(image), wider(image)
     # Another number of channels may take another kernel, and round otherwise.

@@ -60,9 +60,14 @@ def shared(row: Row) -> nn.Module:
 @cache
 def answer(row: Row) -> tuple[Tensor, Tensor]:
     """An input of odd sides, and the shared net's logits."""
-    net, x = shared(row), noise(1, 1, *(3, 1, 4)[: row[2]])
+    net, x = shared(row), noise(1, 1, *(3, 1, 4, 2)[: axes(row)])
     with torch.inference_mode():
         return x, net(x)
+
+
+def axes(row: Row) -> int:
+    """Of space, and time before them."""
+    return row[2] + CARDS[row[0]].frames
 
 
 def named(row: Row) -> str:
@@ -122,10 +127,11 @@ def energy(logits: Tensor, labels: Tensor) -> Tensor:
 def learning_batch(row: Row) -> Tensor:
     """Large enough that no unit stays silent everywhere."""
     name, _, ndim = row
+    frames = (2,) * CARDS[name].frames
     # One voxel is left at the bottom of FC-DenseNet, and of one there is no statistic.
     images = 2 if name == "fc-densenet" else 1
     side = LEARNING_SIDE.get(row, 32)
-    return noise(images, 1, *(side,) * ndim)
+    return noise(images, 1, *frames, *(side,) * ndim)
 
 
 @pytest.mark.parametrize("row", rows(slow=GIANT))
@@ -154,7 +160,7 @@ class TestEveryNet:
         self, row: Row, shape: Callable[[tuple[int, ...]], tuple[int, ...]]
     ) -> None:
         with pytest.raises(InputError, match=f"batch of {row[2]}D images with 1 chan"):
-            shared(row)(torch.zeros(shape((8,) * row[2])))
+            shared(row)(torch.zeros(shape((8,) * axes(row))))
 
 
 @pytest.mark.parametrize("row", rows(slow=HEAVY))
@@ -190,7 +196,7 @@ class TestEveryAnswer:
 class TestEveryCompactNet:
     @pytest.mark.parametrize("side", [1, 2, 7, 15, 16, 17, 33])
     def test_any_side(self, row: Row, side: int) -> None:
-        sides = (side, 9, 5)[: row[2]]
+        sides = (side, 9, 5, 3)[: axes(row)]
         net = shared(row)
         with torch.inference_mode():
             assert net(noise(2, 1, *sides)).shape == (2, 2, *sides)
@@ -198,7 +204,7 @@ class TestEveryCompactNet:
     @pytest.mark.parametrize("train", [True, False])
     def test_a_single_voxel(self, row: Row, train: bool) -> None:
         net = build(row).train(train)
-        logits = answer_of(net(noise(1, 1, *(1,) * row[2])))
+        logits = answer_of(net(noise(1, 1, *(1,) * axes(row))))
         assert logits.numel() == 2
         assert logits.isfinite().all()
 
@@ -209,19 +215,19 @@ class TestEveryCompactNet:
     ) -> None:
         net = build(row, in_channels, classes).eval()
         with torch.inference_mode():
-            logits = net(noise(1, in_channels, *(9,) * row[2]))
-        assert logits.shape == (1, classes, *(9,) * row[2])
+            logits = net(noise(1, in_channels, *(9,) * axes(row)))
+        assert logits.shape == (1, classes, *(9,) * axes(row))
 
     def test_images_of_a_batch_do_not_see_each_other(self, row: Row) -> None:
         net = shared(row)
-        x = noise(2, 1, *(16,) * row[2])
+        x = noise(2, 1, *(16,) * axes(row))
         with torch.inference_mode():
             together, alone = net(x)[:1], net(x[:1])
         torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
     def test_it_can_be_exported(self, row: Row) -> None:
         net = shared(row)
-        x = noise(1, 1, *(16,) * row[2])
+        x = noise(1, 1, *(16,) * axes(row))
         with torch.no_grad():
             exported = torch.export.export(net, (x,)).module()(x)
             torch.testing.assert_close(exported, net(x), rtol=1e-4, atol=1e-4)
@@ -244,7 +250,7 @@ def golden_logits(row: Row) -> np.ndarray:
                 torch.from_numpy(wave).view_as(weights) * (1 - 0.9 * shift)
                 + 0.2 * shift
             )
-        shape = (1, 2, *(9,) * row[2])
+        shape = (1, 2, *(9,) * axes(row))
         x = torch.from_numpy(np.sin(np.arange(np.prod(shape)) * 0.3)).float()
         flat = net(x.view(shape)).flatten()
     return flat[:: len(flat) // 8][:8].numpy()
