@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from glob import escape
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from napari_segreview.core.orientation import turn_to
 from napari_segreview.core.scan import check_finite
+from napari_segreview.engine.predict import as_images
 from napari_segreview.scans import read_labels, read_one
 from src_models.errors import InputError
 from src_models.training.config import read_recipe
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 def read_cases(recipe: Recipe, root: Path) -> Iterator[Case]:
     """Each image of the recipe's set below `root`, with its labels, oriented.
 
-    Those that the recipe calls unlabelled come after, with −1 everywhere.
+    For a net that reads frames together, each sequence: a 2D net's of each slice. Those
+    that the recipe calls unlabelled come after, with −1 everywhere.
 
     Raises
     ------
@@ -46,8 +49,8 @@ def read_cases(recipe: Recipe, root: Path) -> Iterator[Case]:
             f"no images {recipe.data.images} in {folder}; give the data folder with --data"
         )
     for path in paths:
-        labels = recipe.data.labels.format(name=path.name, stem=_stem(path))
-        yield _read_case(recipe, path, folder / labels)
+        labels = recipe.data.labels.format(name=path.name, stem=_stem(path.name))
+        yield from _read_file(recipe, path, folder / labels)
     if recipe.data.unlabelled:
         bare = sorted(set(folder.glob(recipe.data.unlabelled)) - set(paths))
         if not bare:
@@ -55,7 +58,7 @@ def read_cases(recipe: Recipe, root: Path) -> Iterator[Case]:
                 f"no unlabelled images {recipe.data.unlabelled} in {folder}"
             )
         for path in bare:
-            yield _read_case(recipe, path, None)
+            yield from _read_file(recipe, path, None)
 
 
 def read_source(
@@ -105,7 +108,7 @@ def read_folder(folder: Path) -> Iterator[tuple[Case, Literal["mm", "px"]]]:
             "folders images and labels"
         )
     for path in paths:
-        stem = _stem(path)
+        stem = _stem(path.name)
         same = sorted((folder / "labels").glob(f"{escape(stem)}.*"))
         if not same:
             raise InputError(f"{path.name} has no labels in {folder / 'labels'}")
@@ -120,23 +123,33 @@ def read_folder(folder: Path) -> Iterator[tuple[Case, Literal["mm", "px"]]]:
         yield Case(stem, stem, image, labels.data, scan.grid.spacing), scan.grid.unit
 
 
-def _stem(path: Path) -> str:
-    return path.name.partition(".")[0]
+def _stem(name: str) -> str:
+    return name.partition(".")[0]
 
 
-def _read_case(recipe: Recipe, path: Path, labels_path: Path | None) -> Case:
-    """One case; without a label file nothing of it is known."""
-    from src_models.data.cases import Case  # wakes torch
-
+def _read_file(recipe: Recipe, path: Path, labels: Path | None) -> Iterator[Case]:
+    """Its case, or cases; without a label file nothing of them is known."""
     scan = read_one(path)
     check_finite(scan.data, path.name)
-    held = read_labels(labels_path) if labels_path else None
+    held = read_labels(labels) if labels else None
     _check_case(recipe, scan, held, path.name)
     group = re.match(recipe.data.group, path.name)
     if group is None:
         raise InputError(
             f"{path.name}: its name does not match data.group, {recipe.data.group!r}"
         )
+    if recipe.net.frames:
+        yield from _sequences(recipe, path.name, group.group(1), scan, held)
+    else:
+        yield _single(recipe, path.name, group.group(1), scan, held)
+
+
+def _single(
+    recipe: Recipe, name: str, group: str, scan: Scan, held: LabelMap | None
+) -> Case:
+    """The case of an image without frames."""
+    from src_models.data.cases import Case  # wakes torch
+
     turn = turn_to(scan.grid, recipe.orientation)
     image = np.moveaxis(scan.data, -1, 0) if scan.has_channels else scan.data[None]
     if len(image) < recipe.net.in_channels:  # grey, where colour is read too
@@ -147,10 +160,10 @@ def _read_case(recipe: Recipe, path: Path, labels_path: Path | None) -> Case:
     elif objects is not None:
         labels = (objects > 0).astype(np.uint8)
     else:
-        labels = _mapped(held.data, recipe, path.name)
+        labels = _mapped(held.data, recipe, name)
     return Case(
-        name=_stem(path),
-        group=group.group(1),
+        name=_stem(name),
+        group=group,
         image=turn.apply(image),
         labels=np.ascontiguousarray(turn.apply(labels)),
         spacing=turn.of(scan.grid.spacing),
@@ -160,6 +173,31 @@ def _read_case(recipe: Recipe, path: Path, labels_path: Path | None) -> Case:
     )
 
 
+def _sequences(
+    recipe: Recipe, name: str, group: str, scan: Scan, held: LabelMap | None
+) -> Iterator[Case]:
+    """The case of all frames together; for a 2D net in a volume, of each slice."""
+    from src_models.data.cases import Case  # wakes torch
+
+    images, spacing = as_images(scan, recipe)
+    labels = np.full(images[:, 0].shape, -1, np.int16)
+    if held is not None:
+        raw = as_images(replace(scan, data=held.data, has_channels=False), recipe)[0]
+        labels = _mapped(raw[:, 0], recipe, name).astype(np.int16)
+        if recipe.data.blank_frames == "unknown":
+            blank = ~raw[:, 0].any(axis=tuple(range(2, labels.ndim)))
+            labels[blank] = -1
+    for at, (image, truth) in enumerate(zip(images, labels, strict=True)):
+        part = f" slice {at}" if len(images) > 1 else ""
+        yield Case(
+            name=_stem(name) + part,
+            group=group + part if recipe.data.split_slices else group,
+            image=np.ascontiguousarray(image),
+            labels=truth,
+            spacing=spacing,
+        )
+
+
 def _check_case(recipe: Recipe, scan: Scan, labels: LabelMap | None, name: str) -> None:
     """Whether the net of the recipe can learn from the pair, or from the image alone."""
     apart = scan.grid.difference(labels.grid) if labels else ""
@@ -167,10 +205,18 @@ def _check_case(recipe: Recipe, scan: Scan, labels: LabelMap | None, name: str) 
         raise InputError(f"{name} and its labels lie on different grids ({apart})")
     want = recipe.net
     has_time = scan.has_time or (labels is not None and labels.has_time)
-    if has_time or scan.grid.ndim != want.ndim:
+    shown = scan.data.shape[: scan.data.ndim - scan.has_channels]
+    if want.frames and labels is not None and labels.data.shape != shown:
+        raise InputError(
+            f"{name} has the shape {shown}, its labels {labels.data.shape}; labels of as "
+            "many frames are needed"
+        )
+    fits = scan.grid.ndim >= want.ndim if want.frames else scan.grid.ndim == want.ndim
+    if not fits or (has_time and not want.frames):
         raise InputError(
             f"{name} is {scan.grid.ndim}D{' with frames' if has_time else ''}, the "
-            f"recipe's net learns from single {want.ndim}D images"
+            f"recipe's net learns from {'' if want.frames else 'single '}{want.ndim}D "
+            f"images{' over time' * want.frames}"
         )
     grey_as_colour = not scan.has_channels and want.in_channels == 3 and want.ndim == 2
     if scan.channels != want.in_channels and not grey_as_colour:

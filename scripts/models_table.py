@@ -23,7 +23,7 @@ def systems() -> str:
         "|---|---|---|---|---|---|",
     ]
     for card in CARDS.values():
-        dims = ", ".join(f"{ndim}D" for ndim in card.dims)
+        dims = ", ".join(f"{ndim}D{' + t' * card.frames}" for ndim in card.dims)
         published = "; ".join(
             f"{preset} {ndim}D {count:,}"
             for (preset, ndim), (_, _, count) in card.published_parameters.items()

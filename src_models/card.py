@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from src_models.catalog import find_card
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,6 +97,16 @@ class NetSpec(Record):
     classes: int = Field(ge=2)
     options: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def frames(self) -> bool:
+        """Whether it reads the frames of a scan together."""
+        return find_card(self.system).frames
+
+    @property
+    def axes(self) -> int:
+        """Of what it reads: those of space, and time before them if it reads frames."""
+        return self.ndim + self.frames
+
 
 class LabelRow(Record):
     """A structure: value ≥ 1, name, colour as 0..1 RGB."""
@@ -146,7 +157,9 @@ class TrainedCard(Record):
     orientation : str
         Letters that x, y, z must run to before the net sees a volume; "" for 2D.
     patch : tuple of int
-        Window of the inference.
+        Window of the inference; frames first, for a net that reads them together.
+    cyclic : bool
+        Whether a sequence's last frame is followed by its first, as in a heart beat.
     mirror_axes : tuple of int
         Spatial axes over which mirrored predictions may be averaged.
     mirror : bool
@@ -174,6 +187,7 @@ class TrainedCard(Record):
     orientation: str
     intensity: Intensity
     patch: tuple[int, ...]
+    cyclic: bool = False
     mirror_axes: tuple[int, ...]
     mirror: bool = False
     binarise: Binarise = "likeliest"

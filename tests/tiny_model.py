@@ -75,17 +75,33 @@ def tiny_card(ndim: int = 3, channels: int = 1, **changes: Any) -> TrainedCard:
     return TrainedCard.model_validate(values | changes)
 
 
+def tiny_frames(ndim: int = 2) -> dict[str, Any]:
+    """What `save_tiny` needs for a net that reads three frames of 16 voxels a side."""
+    small = {"widths": [3, 4], "hidden": 2, "norm": "instance", "level": 0}
+    return {
+        "net": {
+            "system": "unet-convlstm",
+            "ndim": ndim,
+            "in_channels": 1,
+            "classes": 2,
+            "options": small,
+        },
+        "patch": [3, *[16] * ndim],
+        "cyclic": True,
+    }
+
+
 def save_tiny(folder: Path, ndim: int = 3, channels: int = 1, **changes: Any) -> Path:
     """A model's folder with random weights; returns it."""
     import torch
 
-    from src_models.catalog import create_model
+    from src_models.catalog import create_net
     from src_models.weights import save_model
 
     card = tiny_card(ndim, channels, **changes)
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        net = create_model("unet", ndim=ndim, in_channels=channels, classes=2)
+        net = create_net(card.net)
     save_model(net, card, folder)
     return folder
 

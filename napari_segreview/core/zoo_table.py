@@ -20,7 +20,7 @@ SURENESS = (
 HEADERS = {
     "System": "The name a recipe calls it by",
     "Year": "Of the paper",
-    "Runs in": "2D nets run on a volume slice by slice",
+    "Runs in": "2D nets run on a volume slice by slice; + t: reads all frames together",
     "Published": "Parameters of the published net, where the count is known",
     "VOC 2012": "Best published mean IoU in % on the test set of PASCAL VOC 2012, and "
     "what it had been trained on besides",
@@ -91,7 +91,7 @@ def millions(count: int) -> str:
 
 
 def _dims(card: ModelCard) -> str:
-    return ", ".join(f"{ndim}D" for ndim in card.dims)
+    return ", ".join(f"{ndim}D{' + t' * card.frames}" for ndim in card.dims)
 
 
 def results(card: ModelCard | MethodCard) -> tuple[str, ...]:

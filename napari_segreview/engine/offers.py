@@ -51,9 +51,9 @@ def offer(card: TrainedCard, scan: Scan | None) -> Offer:
 
 
 def kind(card: TrainedCard) -> str:
-    """What it reads, e.g. "3D MR", "2D fundus photograph"."""
+    """What it reads, e.g. "3D MR", "2D fundus photograph", "2D MR over time"."""
     words = "/".join(MODALITIES.get(code, code) for code in card.modalities)
-    return f"{card.net.ndim}D {words}".rstrip()
+    return f"{card.net.ndim}D {words}".rstrip() + " over time" * card.net.frames
 
 
 def about(card: TrainedCard) -> str:
@@ -109,6 +109,8 @@ def _note(card: TrainedCard, scan: Scan) -> str:
         notes.append(f"The file does not say what it shows; check that it is {wanted}.")
     if card.net.ndim == 2 and scan.grid.ndim == 3:
         notes.append("Runs on each slice by itself.")
+    if card.net.frames and scan.frames == 1:
+        notes.append("Reads frames together; this scan has one, so there is no motion.")
     if card.spacing is not None:
         spacing = turn_to(scan.grid, card.orientation).of(scan.grid.spacing)
         spacing = spacing[-card.net.ndim :]

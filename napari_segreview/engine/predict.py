@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from src_models.training.config import Recipe
+
 
 def segment(scan: Scan, wish: Wish) -> Generator[Progress, None, Segmentation]:
     """Run a model on a scan.
@@ -93,9 +95,12 @@ def _loaded(folder: Path, sha256: str) -> nn.Module:
 
 
 def as_images(
-    scan: Scan, card: TrainedCard
+    scan: Scan, card: TrainedCard | Recipe
 ) -> tuple[npt.NDArray[Any], tuple[float, ...]]:
-    """The scan as (N, C, *S) for the model, and the spacing of S. Views where it can."""
+    """The scan as (N, C, *S) for the model, and the spacing of its axes of space.
+
+    For a net that reads frames together N are sequences, (N, C, T, *S). Views where it can.
+    """
     data = np.asarray(scan.data)
     if scan.has_channels:
         data = np.moveaxis(data[..., : card.net.in_channels], -1, int(scan.has_time))
@@ -106,7 +111,12 @@ def as_images(
     turn = turn_to(scan.grid, card.orientation)
     data = turn.apply(data)
     spacing = turn.of(scan.grid.spacing)
-    if scan.grid.ndim == card.net.ndim:
+    whole = scan.grid.ndim == card.net.ndim
+    if card.net.frames:
+        if whole:
+            return data.swapaxes(0, 1)[None], spacing
+        return data.transpose(2, 1, 0, 3, 4), spacing[1:]  # (Z, C, T, Y, X)
+    if whole:
         return data, spacing
     slices = np.moveaxis(data, 2, 1)  # (T, Z, C, Y, X)
     return slices.reshape(-1, *slices.shape[2:]), spacing[1:]
@@ -116,6 +126,9 @@ def from_images(
     labels_NS: npt.NDArray[Any], scan: Scan, card: TrainedCard
 ) -> npt.NDArray[Any]:
     """Back from the model's (N, *S) to the scan's (t?, *S)."""
+    if card.net.frames:
+        whole = scan.grid.ndim == card.net.ndim
+        labels_NS = labels_NS[0] if whole else labels_NS.swapaxes(0, 1)
     turn = turn_to(scan.grid, card.orientation)
     turned = turn.of(tuple(float(side) for side in scan.grid.shape))
     stack = labels_NS.reshape(scan.frames, *(int(side) for side in turned))

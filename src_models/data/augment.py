@@ -14,10 +14,13 @@ BOTH = ("image", "labels")
 IMAGE = ("image",)
 
 
-def augmentation(wish: Augment, ndim: int) -> mt.Compose:
+def augmentation(
+    wish: Augment, ndim: int, *, frames: bool = False
+) -> mt.Compose | OverFrames:
     """Transforms of {"image": (C, *S), "labels": (1, *S)}; same shapes out.
 
-    Space first (labels by nearest neighbour), then grey values (image only).
+    Space first (labels by nearest neighbour), then grey values (image only). `frames`: S
+    has time before its `ndim` axes; every frame is changed alike.
     """
     steps: list[Any] = []
     if wish.rotate or wish.scale:
@@ -62,7 +65,25 @@ def augmentation(wish: Augment, ndim: int) -> mt.Compose:
         )
     if wish.noise:
         steps.append(mt.RandGaussianNoised(keys=IMAGE, prob=0.2, std=wish.noise))
-    return mt.Compose(steps)
+    made = mt.Compose(steps)
+    return OverFrames(made) if frames else made
+
+
+class OverFrames:
+    """Changes all frames of a sequence alike: to the transforms they are channels."""
+
+    def __init__(self, steps: mt.Compose) -> None:
+        self._steps = steps
+
+    def set_random_state(self, seed: int) -> None:
+        """As of the transforms."""
+        self._steps.set_random_state(seed)
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """{"image": (C, T, *S), "labels": (1, T, *S)} -> the same shapes."""
+        flat = {name: one.flatten(0, 1) for name, one in sample.items()}
+        found = self._steps(flat)
+        return {name: found[name].reshape(one.shape) for name, one in sample.items()}
 
 
 def _elastic(strength: float, ndim: int) -> mt.RandomizableTransform:

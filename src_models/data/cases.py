@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from src_models.card import Intensity
+    from src_models.card import Intensity, NetSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +28,12 @@ class Case:
     name, group : str
         The case; the patient or study it belongs to.
     image : (C, *S)
-        In the file's units, axes as the recipe's orientation wants.
+        In the file's units, axes as the recipe's orientation wants; time before those of
+        space, for a net that reads frames together.
     labels : (*S) integer
         0 background, 1..K−1; −1, in a signed type, where nothing is known.
     spacing : tuple of float
-        Of the grid, array order.
+        Of the axes of space, array order.
     instances : (*S) integer, optional
         0 background, each object a number of its own; for border weights.
     """
@@ -65,9 +66,7 @@ def prepare(
     )
 
 
-def check_cases(
-    cases: Iterable[Case], *, ndim: int, in_channels: int, classes: int
-) -> None:
+def check_cases(cases: Iterable[Case], spec: NetSpec) -> None:
     """Refuse, before the work, what a net cannot learn from or be measured on.
 
     Raises
@@ -76,7 +75,7 @@ def check_cases(
         Naming the case whose shapes, channels, grey values or label values do not fit.
     """
     for case in cases:
-        for holds, fault in _rules(case, ndim, in_channels, classes):
+        for holds, fault in _rules(case, spec):
             if not holds:
                 raise InputError(f"case {case.name}: {fault}")
 
@@ -99,18 +98,18 @@ def check_structures(cases: Iterable[Case]) -> None:
     )
 
 
-def _rules(
-    case: Case, ndim: int, in_channels: int, classes: int
-) -> Iterable[tuple[bool, str]]:
+def _rules(case: Case, spec: NetSpec) -> Iterable[tuple[bool, str]]:
     """Whether a case fits, and what is wrong if not; later rules rely on earlier."""
-    shape, spatial = case.image.shape, case.labels.shape
+    shape, spatial, classes = case.image.shape, case.labels.shape, spec.classes
+    wanted = "T, *S" if spec.frames else "*S"
     yield (
-        len(spatial) == ndim and shape[1:] == spatial and case.labels.size > 0,
-        f"a {ndim}D image (C, *S) with labels (*S) is wanted, got {shape} and {spatial}",
+        len(spatial) == spec.axes and shape[1:] == spatial and case.labels.size > 0,
+        f"a {spec.ndim}D image (C, {wanted}) with labels ({wanted}) is wanted, got "
+        f"{shape} and {spatial}",
     )
     yield (
-        shape[0] == in_channels,
-        f"it has {shape[0]} channel(s), the net reads {in_channels}",
+        shape[0] == spec.in_channels,
+        f"it has {shape[0]} channel(s), the net reads {spec.in_channels}",
     )
     yield (
         bool(np.isfinite(case.image).all()),

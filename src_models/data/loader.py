@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from monai.transforms import Compose
     from torch import Tensor
 
+    from src_models.data.augment import OverFrames
     from src_models.data.patches import Patch, PatchSampler
 
 K = TypeVar("K")
@@ -91,7 +92,7 @@ class BatchMaker:
     """
 
     sampler: PatchSampler
-    augment: Compose
+    augment: Compose | OverFrames
     share: Share
     seed: int
     classes: int
@@ -153,7 +154,9 @@ class BatchMaker:
         return image, labels, {k: torch.from_numpy(v) for k, v in made.items()}
 
 
-def changed(augment: Compose, patch: Patch) -> tuple[Tensor, Tensor, Tensor | None]:
+def changed(
+    augment: Compose | OverFrames, patch: Patch
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Image (C, *S) float32, labels and, where known, instances (*S) int64, augmented."""
     kinds = patch.labels[None]
     if patch.instances is not None:  # one more channel moves with the labels

@@ -1,11 +1,13 @@
 """A net over an image of any size: windows, blended, the argmax streamed.
 
-Shape letters: N images, C channels, S spatial axes, K classes.
+Shape letters: N images, C channels, S spatial axes (and frames before them, for a net that
+reads them together), K classes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from src_models.errors import InputError
+from src_models.inference.blend import blended, cuts, padded_to
 from src_models.inference.intensity import field_of_view, normalise
 from src_models.inference.otsu import otsu
 from src_models.inference.resample import resample_image, resample_labels, target_shape
@@ -67,9 +70,10 @@ def predict(
     ----------
     images_NCS : (N, C, *S)
         S as many axes as the net has, oriented as the card says; in the file's units,
-        finite. Frames of a sequence, or slices of a volume for a 2D net.
+        finite. Frames of a sequence, or slices of a volume for a 2D net; sequences, each
+        (T, *S), for one that reads frames together.
     spacing : tuple of float
-        Of S, in mm; not looked at where the card has none.
+        Of the axes of space, in mm; not looked at where the card has none.
 
     Yields
     ------
@@ -83,10 +87,12 @@ def predict(
     """
     options = options or Options()
     want = card.net
-    if images_NCS.ndim != want.ndim + 2 or images_NCS.shape[1] != want.in_channels:
+    if images_NCS.ndim != want.axes + 2 or images_NCS.shape[1] != want.in_channels:
+        came = f"{images_NCS.ndim - 2}D with {images_NCS.shape[1]}"
         raise InputError(
-            f"{card.title} reads {want.ndim}D images with {want.in_channels} channel(s); "
-            f"got {images_NCS.ndim - 2}D with {images_NCS.shape[1]}"
+            f"{card.title} reads {want.ndim}D images with {want.in_channels} channel(s)"
+            f"{' over time' * want.frames}; got "
+            f"{f'the shape {images_NCS.shape}' if want.frames else came}"
         )
     shape = images_NCS.shape[2:]
     out = np.zeros(
@@ -116,7 +122,7 @@ def count_windows(
 ) -> int:
     """Windows that one image of that shape takes."""
     inner = target_shape(shape, spacing, card.spacing)
-    return sum(len(row) for _, row in rows_of_windows(inner, card.patch, overlap))
+    return len(cuts(card, padded_to(card, inner), overlap))
 
 
 def _one_image(
@@ -134,15 +140,32 @@ def _one_image(
     seen = field_of_view(image_CS) if surround else np.ones(out.shape, bool)
     if card.binarise == "otsu":
         p = np.zeros(inner, np.float32)
-        yield from _stream(net, card, image, options, p)
+        yield from _fill(net, card, image, options, p)
         p = resample_image(p[None], out.shape)[0]
         out[...] = p > otsu(p[seen])
     else:
         coarse = out if inner == out.shape else np.zeros(inner, out.dtype)
-        yield from _stream(net, card, image, options, coarse)
+        yield from _fill(net, card, image, options, coarse)
         if coarse is not out:
             out[...] = resample_labels(coarse, out.shape)
     out[~seen] = 0  # nothing is seen there
+
+
+def _fill(
+    net: nn.Module,
+    card: TrainedCard,
+    image_CS: npt.NDArray[np.float32],
+    options: Options,
+    out: npt.NDArray[Any],
+) -> Iterator[None]:
+    """Integers with the argmax, floats with the probability of label 1."""
+    if not card.net.frames:
+        yield from _stream(net, card, image_CS, options, out)
+        return
+    asked = partial(said_of, net, card=card, options=options)
+    mean_KS = yield from blended(asked, card, image_CS, options.overlap)
+    soft = np.issubdtype(out.dtype, np.floating)
+    out[...] = (mean_KS.softmax(0)[1] if soft else mean_KS.argmax(0)).numpy()
 
 
 def _stream(
@@ -175,7 +198,7 @@ def _stream(
         for start in row:
             cut = tuple(slice(a, a + w) for a, w in zip(start, window, strict=True))
             tile = torch.from_numpy(np.ascontiguousarray(image_CS[:, *cut]))
-            answer_KS = ask(net, tile[None], card, options)[0].float().cpu()
+            answer_KS = said_of(net, tile[None], card, options)
             if soft:
                 answer_KS = torch.cat([answer_KS, torch.ones(1, *window)])
             logits_KS[:, :, *cut[1:]] += (answer_KS * weights).to(logits_KS.dtype)
@@ -197,10 +220,18 @@ def _first(sums_KS: Tensor) -> Tensor:
     return p_KS[1]
 
 
+def said_of(
+    net: nn.Module, tile: Tensor, card: TrainedCard, options: Options
+) -> Tensor:
+    """Logits (K, *S) of a tile (1, C, *S), in 32 bit on the CPU."""
+    return ask(net, tile, card, options)[0].float().cpu()
+
+
 @torch.inference_mode()
 def ask(nn_: nn.Module, tile: Tensor, card: TrainedCard, options: Options) -> Tensor:
     """Logits of a tile, averaged over its mirrored views if wanted."""
-    axes = [axis + 2 for axis in card.mirror_axes] if options.mirror else []
+    first = 2 + card.net.frames
+    axes = [axis + first for axis in card.mirror_axes] if options.mirror else []
     views = chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1))
     kind = options.device.partition(":")[0]
     tile = tile.to(options.device)

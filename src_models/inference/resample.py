@@ -20,12 +20,16 @@ SAME = 0.02  # spacings closer than 2 % count as equal: interpolating would cost
 def target_shape(
     shape: Sequence[int], spacing: Sequence[float], wanted: Sequence[float] | None
 ) -> tuple[int, ...]:
-    """Shape of the same extent at another spacing; at least one voxel a side."""
+    """Shape of the same extent at another spacing; at least one voxel a side.
+
+    Axes of `shape` before those of `spacing` (time) keep their side.
+    """
     if wanted is None:
         return tuple(shape)
-    return tuple(
+    lead = len(shape) - len(spacing)
+    return *shape[:lead], *(
         side if abs(have / want - 1) < SAME else max(1, round(side * have / want))
-        for side, have, want in zip(shape, spacing, wanted, strict=True)
+        for side, have, want in zip(shape[lead:], spacing, wanted, strict=True)
     )
 
 

@@ -11,16 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from src_models.inference.blend import blended
 from src_models.inference.intensity import normalise
-from src_models.inference.predict import Options, ask, count_windows
+from src_models.inference.predict import Options, count_windows, said_of
 from src_models.inference.resample import resample_image, target_shape
-from src_models.inference.windows import gaussian, rows_of_windows
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from src_models.card import TrainedCard
 
@@ -48,26 +48,22 @@ def entropy(
     out = np.zeros((len(images_NCS), *shape), np.float32)
     total = len(out) * count_windows(card, shape, spacing, options.overlap)
     net, done = net.to(options.device).eval(), 0
+
+    def shares(tile: Tensor) -> Tensor:
+        return said_of(net, tile, card, options).softmax(dim=0)
+
     for image_CS, target in zip(images_NCS, out, strict=True):
         inner = target_shape(shape, spacing, card.spacing)
         image = resample_image(normalise(image_CS, card.intensity), inner)
-        padded = tuple(max(s, w) for s, w in zip(inner, card.patch, strict=True))
-        around = [(0, p - s) for p, s in zip(padded, inner, strict=True)]
-        image = np.pad(image, [(0, 0), *around], mode="reflect")
-        weights = torch.from_numpy(gaussian(card.patch))
-        sums_KS = torch.zeros((card.net.classes, *padded))
-        for _, row in rows_of_windows(padded, card.patch, options.overlap):
-            for start in row:
-                cut = tuple(
-                    slice(a, a + w) for a, w in zip(start, card.patch, strict=True)
-                )
-                tile = torch.from_numpy(np.ascontiguousarray(image[:, *cut]))
-                said = ask(net, tile[None], card, options)[0].float().cpu()
-                sums_KS[:, *cut] += said.softmax(dim=0) * weights
-                done += 1
-                yield Progress(done, total, f"window {done} of {total}")
-        p_KS = sums_KS / sums_KS.sum(dim=0)
-        inside = tuple(slice(0, side) for side in inner)
-        found = torch.special.entr(p_KS).sum(dim=0)[inside].numpy()
+        steps = blended(shares, card, image, options.overlap)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                p_KS: Tensor = end.value
+                break
+            done += 1
+            yield Progress(done, total, f"window {done} of {total}")
+        found = torch.special.entr(p_KS).sum(dim=0).numpy()
         target[...] = resample_image(found[None], shape)[0]
     return out

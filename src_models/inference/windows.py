@@ -1,4 +1,4 @@
-"""Windows over an image: where they lie and how they blend."""
+"""Windows over an image or a sequence: where they lie and how they blend."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+POWER = 0.1  # of the weights over time; that of the model that Bai et al. released
 
 
 def starts(side: int, window: int, overlap: float) -> list[int]:
@@ -50,5 +52,36 @@ def gaussian(window: Sequence[int]) -> npt.NDArray[np.float32]:
         axes.append(np.exp(-0.5 * (at / (side / 8)) ** 2))
     weights: npt.NDArray[np.float32] = np.maximum(
         reduce(np.multiply.outer, axes), 1e-3
+    ).astype(np.float32)
+    return weights
+
+
+def clips(
+    frames: int, window: int, overlap: float, *, cyclic: bool
+) -> list[npt.NDArray[np.intp]]:
+    """Frames of each window over a sequence, in their order; all if there are not more.
+
+    Neighbours share at least `overlap` (0 … <1) of a window. `cyclic`: the last frame is
+    followed by the first, so that each is as near to a window's middle as the others.
+    """
+    length = min(frames, window)
+    if not cyclic:
+        return [start + np.arange(length) for start in starts(frames, window, overlap)]
+    count = -(-frames // max(1, int(length * (1 - overlap))))
+    return [
+        (round(i * frames / count) + np.arange(length)) % frames for i in range(count)
+    ]
+
+
+def time_weights(length: int, power: float = POWER) -> npt.NDArray[np.float32]:
+    """(1 − |t − s| / R)^power of each frame, s the middle one, R = (length + 1) / 2.
+
+    1 in the middle and never 0; power 0: all alike, 1: falls linearly. Bai et al.,
+    "Recurrent neural networks for aortic image sequence segmentation with sparse
+    annotations", MICCAI 2018, section 2.2. https://arxiv.org/abs/1808.00273
+    """
+    away = np.abs(np.arange(length) - (length - 1) / 2)
+    weights: npt.NDArray[np.float32] = (
+        (1 - away / ((length + 1) / 2)) ** power
     ).astype(np.float32)
     return weights

@@ -24,7 +24,7 @@ def fold(x_BCTS: Tensor) -> Tensor:
 
 def unfold(x_NCS: Tensor, frames: int) -> Tensor:
     """The inverse of `fold`."""
-    return x_NCS.unflatten(0, (-1, frames)).transpose(1, 2)
+    return x_NCS.reshape(-1, frames, *x_NCS.shape[1:]).transpose(1, 2)
 
 
 class ConvLSTMCell(nn.Module):
@@ -94,8 +94,10 @@ class BiConvLSTM(nn.Module):
 
     def __init__(self, *, ndim: int, in_channels: int, hidden: int) -> None:
         super().__init__()
-        one = {"ndim": ndim, "in_channels": in_channels, "hidden": hidden}
-        self.forwards, self.backwards = ConvLSTM(**one), ConvLSTM(**one)
+        self.forwards, self.backwards = (
+            ConvLSTM(ndim=ndim, in_channels=in_channels, hidden=hidden)
+            for _ in range(2)
+        )
 
     def forward(self, x_BCTS: Tensor) -> Tensor:
         """x_BCTS -> (B, 2·H, T, *S), forward channels first."""

@@ -10,7 +10,7 @@ N = B · T frames, each an image by itself.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,14 @@ from src_models.blocks import (
 )
 from src_models.nets.convlstm import BiConvLSTM, ConvLSTM, fold, unfold
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Memory = Literal["both", "forward", "none"]
-NORM = {"batch": BATCH_NORM, "instance": {2: InstanceNorm, 3: InstanceNorm}}
+NORM: dict[str, dict[int, Callable[[int], nn.Module]]] = {
+    "batch": {**BATCH_NORM},
+    "instance": {2: InstanceNorm, 3: InstanceNorm},
+}
 
 
 class UNetConvLSTM(nn.Module):
@@ -120,7 +126,7 @@ class UNetConvLSTM(nn.Module):
         skips = [self.stem(x_NCS)]
         for down in self.down:
             skips.append(down(skips[-1]))
-        y = skips.pop()
+        y: Tensor = skips.pop()
         for up, join in zip(self.up, self.join, strict=True):
             y = join(torch.cat([up(y), skips.pop()], 1))
             if len(skips) == self.level and self.memory is not None:

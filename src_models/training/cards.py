@@ -33,6 +33,7 @@ def draft_card(recipe: Recipe, cases: Split) -> TrainedCard:
         orientation=recipe.orientation,
         intensity=recipe.intensity,
         patch=recipe.patches.size,
+        cyclic=recipe.cyclic,
         mirror_axes=recipe.augment.mirror_axes,
         mirror=recipe.mirror,
         binarise=recipe.binarise,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from src_models.card import Binarise, Intensity, LabelRow, NetSpec, Record, parse
+from src_models.catalog.methods import find_method
 from src_models.data.options import Augment
 from src_models.errors import InputError
 from src_models.losses import loss_by_name
@@ -33,7 +34,10 @@ class DataSpec(Record):
     `group` is a regular expression on the case's name; its first group (patient, child)
     is what the split keeps together. `values` maps values in the label files to labels,
     or to −1: nothing is known there, e.g. `{ 0 = -1, 9 = 0 }` where 0 was not looked at
-    and 9 is background. `instances`: each value above 0 is an object of the only
+    and 9 is background. `blank_frames`: what frames without any label are; where only some
+    phases of a beat were drawn, "unknown". `split_slices` puts the slices of a patient on
+    different sides, for sets of a single one; neighbours are alike, so that scores say
+    less. `instances`: each value above 0 is an object of the only
     structure. `unlabelled` are images without label files, for methods that learn from
     such too.
     """
@@ -44,6 +48,8 @@ class DataSpec(Record):
     group: str = "(.*)"
     values: dict[str, int] = Field(default_factory=dict)
     instances: bool = False
+    blank_frames: Literal["background", "unknown"] = "background"
+    split_slices: bool = False
     unlabelled: str = ""
     name: str
     licence: str
@@ -56,9 +62,10 @@ class DataSpec(Record):
 class Patches(Record):
     """What one training step sees.
 
-    `batch` patches at a time on each device; `foreground` is the share of them that is
-    centred on a structure, which `class_balance` draws from the whole set before it
-    draws a case, so that a structure of few cases is seen as often as the others.
+    `size` has the number of frames first where the net reads them together. `batch`
+    patches at a time on each device; `foreground` is the share of them that is centred on
+    a structure, which `class_balance` draws from the whole set before it draws a case, so
+    that a structure of few cases is seen as often as the others.
     """
 
     size: tuple[PositiveInt, ...]
@@ -128,7 +135,8 @@ class MethodSpec(Record):
 class Recipe(Record):
     """A validated recipe. `labels` lists the structures; background is not listed.
 
-    Without a `method` the net learns from whole masks by the loss alone.
+    `cyclic`: a sequence's last frame is followed by its first, as in a heart beat. Without
+    a `method` the net learns from whole masks by the loss alone.
     """
 
     name: str
@@ -142,6 +150,7 @@ class Recipe(Record):
     tolerance: float = Field(default=2.0, gt=0)
     mirror: bool = False
     binarise: Binarise = "likeliest"
+    cyclic: bool = False
     patches: Patches
     augment: Augment = Augment()
     train: Schedule
@@ -165,9 +174,6 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"{path}: not a TOML file ({error})") from None
     recipe = parse(Recipe, values, str(path))
     classes, method = recipe.net.classes, recipe.method
-    for holds, wanted in _rules(recipe):
-        if not holds:
-            raise InputError(f"{path}: {wanted}")
     for key, check in (
         ("net", lambda: empty_net(recipe.net)),
         ("train.loss", lambda: loss_by_name(recipe.train.loss).check(classes)),
@@ -177,6 +183,9 @@ def read_recipe(path: Path) -> Recipe:
             check()
         except InputError as error:
             raise InputError(f"{path}: {key}: {error}") from None
+    for holds, wanted in (*_rules(recipe), *_rules_of_frames(recipe)):
+        if not holds:
+            raise InputError(f"{path}: {wanted}")
     return recipe
 
 
@@ -188,9 +197,13 @@ def _rules(recipe: Recipe) -> tuple[tuple[bool, str], ...]:
         recipe.spacing,
         recipe.augment.mirror_axes,
     )
+    sides, first = recipe.net.axes, ", frames first" * recipe.net.frames
     labels, wanted = [row.value for row in recipe.labels], list(range(1, classes))
     return (
-        (len(size) == ndim, f"patches.size needs {ndim} sides, got {len(size)}"),
+        (
+            len(size) == sides,
+            f"patches.size needs {sides} sides{first}, got {len(size)}",
+        ),
         (
             spacing is None or len(spacing) == ndim,
             f"spacing needs {ndim} values, got {spacing and len(spacing)}",
@@ -220,5 +233,33 @@ def _rules(recipe: Recipe) -> tuple[tuple[bool, str], ...]:
         (
             data.validation + data.locked < 0.9,
             "the split leaves too few cases for training",
+        ),
+    )
+
+
+def _rules_of_frames(recipe: Recipe) -> tuple[tuple[bool, str], ...]:
+    """The same of single images and of frames that are read together."""
+    data, plan, frames = recipe.data, recipe.train, recipe.net.frames
+    system = recipe.net.system
+    method = find_method(recipe.method.name) if recipe.method else None
+    kinds = {True: "nets that read frames together", False: "nets of single images"}
+    return (
+        (
+            method is None or method.frames == frames,
+            f"method {method and method.name!r} teaches {kinds[not frames]}, {system} is "
+            f"one of {kinds[frames]}",
+        ),
+        (
+            frames or not (data.split_slices or recipe.cyclic),
+            f"data.split_slices and cyclic are for {kinds[True]}; {system} is none",
+        ),
+        (
+            not frames or not (data.instances or plan.channels_last),
+            f"data.instances and train.channels_last are for {kinds[False]}",
+        ),
+        (
+            not frames or not loss_by_name(plan.loss).maps,
+            f"train.loss = {plan.loss!r} reads maps of single images, {system} reads "
+            "frames; choose one that reads labels alone",
         ),
     )

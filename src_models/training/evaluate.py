@@ -52,6 +52,7 @@ def reports(
                 unit="px" if card.spacing is None else "mm",
                 tolerance=tolerance,
                 labels=names,
+                has_time=card.net.frames,
             ),
         )
 

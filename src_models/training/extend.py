@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional as F
 
 from src_models.catalog import create_net
 from src_models.errors import InputError
@@ -87,6 +88,9 @@ def _grown(
     sides = {(old.shape[at], like.shape[at]) for at in axes}
     if not axes:
         return old.clone()
+    if axes == [1] and all(more == new - had for had, new in sides):
+        # What is said of the classes is read again, the new ones last: not looked at.
+        return F.pad(old, (0, 0) * (old.ndim - 2) + (0, more))
     # Axis 0 is what comes out, here and in every layer of the catalogue that has classes.
     if 0 not in axes or sides != {(classes, classes + more)}:
         raise _cannot(title, name)

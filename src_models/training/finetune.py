@@ -150,18 +150,12 @@ def finetune(
 def _check(
     card: TrainedCard, cases: Sequence[Case], replay: Sequence[Case], tuning: Tuning
 ) -> None:
-    spec = card.net
     if not any((case.labels != IGNORE).any() for case in cases):
         raise InputError(
             "nothing was checked yet, so there is nothing to learn; mark the slices "
             "that you have corrected"
         )
-    check_cases(
-        (*cases, *replay),
-        ndim=spec.ndim,
-        in_channels=spec.in_channels,
-        classes=spec.classes,
-    )
+    check_cases((*cases, *replay), card.net)
     check_structures(cases)
     if tuning.steps is None and tuning.budget_seconds <= 0:
         raise InputError(f"a budget above 0 s is needed, got {tuning.budget_seconds} s")
@@ -218,7 +212,9 @@ def _desk(
     kinds = card.recipe.get("augment") or {"mirror_axes": card.mirror_axes}
     maker = BatchMaker(
         sampler=sampler,
-        augment=augmentation(Augment.model_validate(kinds), card.net.ndim),
+        augment=augmentation(
+            Augment.model_validate(kinds), card.net.ndim, frames=card.net.frames
+        ),
         share=Share(batch=tuning.batch),
         seed=tuning.seed,
         classes=card.net.classes,

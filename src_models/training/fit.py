@@ -86,13 +86,8 @@ def fit(
         If the cases cannot be learnt from, the loss becomes NaN (the last good state
         stays), the state is damaged, or the folder holds a run of other settings.
     """
-    spec, plan = recipe.net, recipe.train
-    check_cases(
-        (*cases.train, *cases.validation),
-        ndim=spec.ndim,
-        in_channels=spec.in_channels,
-        classes=spec.classes,
-    )
+    plan = recipe.train
+    check_cases((*cases.train, *cases.validation), recipe.net)
     check_structures(cases.train)
     fabric = connect(plan, accelerator, devices, nodes)
     run.mkdir(parents=True, exist_ok=True)
@@ -246,7 +241,7 @@ def _maker(recipe: Recipe, train: Sequence[Case], parts: Parts) -> BatchMaker:
             patches.foreground,
             class_balance=patches.class_balance,
         ),
-        augment=augmentation(recipe.augment, recipe.net.ndim),
+        augment=augmentation(recipe.augment, recipe.net.ndim, frames=recipe.net.frames),
         share=Share(
             batch=patches.batch,
             accumulate=recipe.train.accumulate,

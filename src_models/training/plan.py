@@ -93,6 +93,11 @@ def propose(
         If there is no such net, or even its smallest patch does not fit.
     """
     card = find_card(system)
+    if card.frames:
+        raise InputError(
+            f"{card.title} reads frames together, which is not planned for; start from "
+            "one of recipes/methods/cine-*.toml"
+        )
     names = [preset] if preset else [n for n, dim in card.presets if dim == found.ndim]
     specs = [
         NetSpec(

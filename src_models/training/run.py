@@ -81,13 +81,7 @@ def train(
         validation=recipe.data.validation,
         locked=recipe.data.locked,
     )
-    spec = recipe.net
-    check_cases(
-        sides.locked,
-        ndim=spec.ndim,
-        in_channels=spec.in_channels,
-        classes=spec.classes,
-    )
+    check_cases(sides.locked, recipe.net)
     net = yield from fit_of(recipe)(
         recipe, sides, run, accelerator=accelerator, devices=devices, nodes=nodes
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from monai.transforms import Compose
     from torch import Tensor, nn
 
+    from src_models.data.augment import OverFrames
     from src_models.data.cases import Case
     from src_models.data.splits import Split
     from src_models.outputs import Outputs
@@ -37,13 +38,7 @@ def method_of(recipe: Recipe) -> MethodSpec:
 
 def check_all(recipe: Recipe, cases: Split) -> None:
     """Refuse what cannot be learnt from or measured, before the work."""
-    spec = recipe.net
-    check_cases(
-        (*cases.train, *cases.validation),
-        ndim=spec.ndim,
-        in_channels=spec.in_channels,
-        classes=spec.classes,
-    )
+    check_cases((*cases.train, *cases.validation), recipe.net)
     check_structures(cases.train)
 
 
@@ -62,7 +57,7 @@ def ready(cases: Sequence[Case], recipe: Recipe) -> list[Case]:
 def maker_of(
     recipe: Recipe,
     cases: Sequence[Case],
-    augment: Compose | Painter | None = None,
+    augment: Compose | OverFrames | Painter | None = None,
     seed: int = 0,
     *,
     maps: Iterable[str] = (),
@@ -96,7 +91,8 @@ def maker_of_ready(
             class_balance=patches.class_balance,
             known=known,
         ),
-        augment=augment or augmentation(recipe.augment, recipe.net.ndim),
+        augment=augment
+        or augmentation(recipe.augment, recipe.net.ndim, frames=recipe.net.frames),
         share=Share(batch=patches.batch),
         seed=recipe.train.seed + seed,
         classes=recipe.net.classes,

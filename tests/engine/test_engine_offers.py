@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tiny_model import SCORES, grid_to, tiny_card
+from tiny_model import SCORES, grid_to, tiny_card, tiny_frames
 
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.scan import Scan
@@ -39,6 +39,8 @@ MR3 = tiny_card(3, modalities=["MR"], spacing=[1.0, 1.0, 1.0])
 GREY2 = tiny_card(2)
 COLOUR2 = tiny_card(2, 3, modalities=["OP"])
 TWO3 = tiny_card(3, 2, modalities=["MR", "CT"])
+CINE2 = tiny_card(2, **tiny_frames(2))
+CINE3 = tiny_card(3, **tiny_frames(3))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,13 @@ TWO3 = tiny_card(3, 2, modalities=["MR", "CT"])
         ),
         (GREY2, scan(PX2), ""),
         (GREY2, scan(MM3, modality="CT"), ""),  # slice by slice
+        (CINE2, scan(MM3, frames=4), ""),
+        (CINE3, scan(MM3), ""),
+        (
+            CINE3,
+            scan(PX2, frames=4),
+            "Tiny reads 3D over time; this layer is 2D over time grey.",
+        ),
         (
             GREY2,
             scan(PX2, channels=3, frames=5),
@@ -103,6 +112,7 @@ def test_without_a_scan_every_model_is_offered() -> None:
 def test_what_a_model_is_for() -> None:
     assert kind(TWO3) == "3D MR/CT"
     assert kind(GREY2) == "2D"
+    assert kind(tiny_card(2, modalities=["MR"], **tiny_frames())) == "2D MR over time"
     assert about(MR3) == (
         "Blobs: blob. Wants: anything. Learnt from 2 cases (made up, CC0). Dice 0.90 on "
         "3 cases it has never seen. Research use, not a diagnosis."
@@ -123,6 +133,13 @@ TURNED = grid_to("SRA", (3, 4, 5), (1.0, 1.0, 5.0))  # the same 5 mm head to foo
             "The file does not say what it shows; check that it is MR or CT.",
         ),
         (GREY2, scan(MM3, modality="CT"), "Runs on each slice by itself."),
+        (CINE2, scan(MM3, frames=2), "Runs on each slice by itself."),
+        (CINE3, scan(MM3, frames=2), ""),
+        (
+            CINE3,
+            scan(MM3),
+            "Reads frames together; this scan has one, so there is no motion.",
+        ),
         (
             MR3,
             scan(FAR, modality="MR"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo import ball
 
-from src_models.card import Intensity
+from src_models.card import Intensity, NetSpec
 from src_models.data.augment import augmentation
 from src_models.data.cases import Case, check_cases, check_structures, prepare
 from src_models.data.options import Augment
@@ -350,14 +350,14 @@ class TestRareStructures:
         assert drawn == set(range(0, 100, 10))
 
 
-SPEC = {"ndim": 2, "in_channels": 1, "classes": 3}
+SPEC = NetSpec(system="unet", ndim=2, in_channels=1, classes=3)
 
 
 class TestChecks:
     def test_what_is_right_passes(self) -> None:
         labels = np.array([[0, 1], [2, -1]], np.int8)
-        check_cases([case(labels), case(labels.astype(np.int64))], **SPEC)
-        check_cases([], **SPEC)
+        check_cases([case(labels), case(labels.astype(np.int64))], SPEC)
+        check_cases([], SPEC)
 
     @pytest.mark.parametrize(
         ("changed", "says"),
@@ -378,7 +378,7 @@ class TestChecks:
         good = case(np.zeros((4, 4), np.uint8), name="good")
         bad = replace(good, name="patient7", **changed)
         with pytest.raises(InputError) as caught:
-            check_cases([good, bad], **SPEC)
+            check_cases([good, bad], SPEC)
         assert str(caught.value).startswith("case patient7: ")
         assert says in str(caught.value)
         assert "\n" not in str(caught.value)

@@ -44,7 +44,11 @@ def cell_of(given_: list[float], held: list[float], bias: list[float]) -> ConvLS
 
 class TestCell:
     def test_two_steps_by_hand(self) -> None:
-        given_, held, bias = [1.0, 2.0, -1.0, 0.5], [0.3, -0.2, 0.7, 1.5], [0.1, 0, 0, 0]
+        given_, held, bias = (
+            [1.0, 2.0, -1.0, 0.5],
+            [0.3, -0.2, 0.7, 1.5],
+            [0.1, 0, 0, 0],
+        )
         cell = cell_of(given_, held, bias)
         h = c = 0.0
         state = None
@@ -172,7 +176,10 @@ class TestNet:
 
     @pytest.mark.parametrize(
         ("options", "says"),
-        [({"level": 2}, "level must be in 0 … 1"), ({"level": 1, "hidden": 4}, "8 chan")],
+        [
+            ({"level": 2}, "level must be in 0 … 1"),
+            ({"level": 1, "hidden": 4}, "8 chan"),
+        ],
     )
     def test_a_level_that_cannot_be_is_refused(
         self, options: dict[str, object], says: str

@@ -29,6 +29,8 @@ class MethodCard:
     options : str
         "module:Record" below ``src_models``: what ``[method.options]`` of a recipe may
         hold.
+    frames : bool
+        Whether it teaches nets that read frames together, instead of single images.
     choices : tuple of str
         Where the paper is silent or out of reach: what was chosen, a sentence each.
     results : tuple of Result
@@ -44,5 +46,6 @@ class MethodCard:
     distinctive: str
     fit: str
     options: str
+    frames: bool = False
     choices: tuple[str, ...] = ()
     results: tuple[Result, ...] = ()
