@@ -90,23 +90,9 @@ class UNetConvLSTM(nn.Module):
             rise = UP[ndim](below, here, 3, 2, 1, output_padding=1, bias=False)
             self.up.append(nn.Sequential(rise, NORM[norm][ndim](here), nn.ReLU()))
             self.join.append(double(2 * here, here))
-        self.memory: BiConvLSTM | ConvLSTM | None = None
-        seen = widths[0]
-        if memory != "none":
-            kind = BiConvLSTM if memory == "both" else ConvLSTM
-            known = hidden * (1 + (memory == "both"))
-            if not 0 <= level < len(widths) - 1:
-                raise ValueError(
-                    f"level must be in 0 … {len(widths) - 2}, got {level}: the coarsest "
-                    "has no decoder"
-                )
-            if level and known != widths[level]:
-                raise ValueError(
-                    f"hidden gives {known} channels at level {level}, the decoder goes "
-                    f"on from {widths[level]}"
-                )
-            self.memory = kind(ndim=ndim, in_channels=widths[level], hidden=hidden)
-            seen = seen if level else known
+        self.memory = _memory(ndim, widths, memory, hidden, level)
+        known = hidden * (1 + (memory == "both"))
+        seen = widths[0] if level or memory == "none" else known
         self.head = CONV[ndim](seen, classes, 1)
         for name, layer in self.named_modules():
             if isinstance(layer, _ConvNd) and not name.startswith("memory"):
@@ -132,3 +118,24 @@ class UNetConvLSTM(nn.Module):
             if len(skips) == self.level and self.memory is not None:
                 y = fold(self.memory(unfold(y, frames)))
         return y
+
+
+def _memory(
+    ndim: int, widths: tuple[int, ...], kind: Memory, hidden: int, level: int
+) -> BiConvLSTM | ConvLSTM | None:
+    """The layer that follows a level's features; raises ValueError if it cannot."""
+    if kind == "none":
+        return None
+    if not 0 <= level < len(widths) - 1:
+        raise ValueError(
+            f"level must be in 0 … {len(widths) - 2}, got {level}: the coarsest has no "
+            "decoder"
+        )
+    known = hidden * (1 + (kind == "both"))
+    if level and known != widths[level]:
+        raise ValueError(
+            f"hidden gives {known} channels at level {level}, the decoder goes on from "
+            f"{widths[level]}"
+        )
+    layer = BiConvLSTM if kind == "both" else ConvLSTM
+    return layer(ndim=ndim, in_channels=widths[level], hidden=hidden)
