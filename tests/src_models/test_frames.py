@@ -366,8 +366,8 @@ class TestRecipe:
             ({"train": 'loss = "dice + boundary"'}, "reads maps of single images"),
             ({"data": "instances = true"}, "are for nets of single images"),
             (
-                {"method": '[method]\nname = "luc"'},
-                "method 'luc' teaches nets of single images, unet-convlstm is one of "
+                {"method": '[method]\nname = "luc-critic"'},
+                "method 'luc-critic' teaches nets of single images, unet-convlstm is one of "
                 "nets that read frames together",
             ),
         ],
