@@ -367,8 +367,8 @@ class TestRecipe:
             ({"data": "instances = true"}, "are for nets of single images"),
             (
                 {"method": '[method]\nname = "luc-critic"'},
-                "method 'luc-critic' teaches nets of single images, unet-convlstm is one of "
-                "nets that read frames together",
+                "method 'luc-critic' teaches nets of single images, unet-convlstm is "
+                "one of nets that read frames together",
             ),
         ],
     )
