@@ -12,11 +12,13 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
     from src_models.adversaries.options import Adversarial
+
+    Symptom = Callable[[Sequence[float], int], str]
 
 SATURATED = (
     0.99  # share of right answers from which there is nothing to win for the other
@@ -24,7 +26,7 @@ SATURATED = (
 CHANCE = 0.02  # at most so far from one half, the answers are guesses
 ADVICE = {
     "saturated": "it is always right, so raise weight, or lower learning_rate",
-    "no signal": "it only guesses, so raise learning_rate, or lower weight",
+    "no signal": "it finds no difference, so raise learning_rate, or lower weight",
     "not a number": "the segmentor goes on without it; lower learning_rate",
 }
 
@@ -57,11 +59,18 @@ class Referee:
     options : Adversarial
     alone : int
         Epochs at the start without critics.
+    symptom : callable
+        (a column, patience) → what its last epochs show, in words; "" if nothing.
     """
 
     def __init__(
-        self, critics: Sequence[str], options: Adversarial, alone: int
+        self,
+        critics: Sequence[str],
+        options: Adversarial,
+        alone: int,
+        symptom: Symptom = symptom,
     ) -> None:
+        self.symptom = symptom
         self.options, self.alone, self.started = options, alone, False
         self.columns: dict[str, list[float]] = {name: [] for name in critics}
         self.seen: dict[str, list[float]] = {name: [] for name in critics}
@@ -82,24 +91,24 @@ class Referee:
         if any(math.isnan(share) for share in column):
             return True
         dismisses = self.options.on_collapse == "dismiss"
-        return dismisses and bool(symptom(column, self.options.patience))
+        return dismisses and bool(self.symptom(column, self.options.patience))
 
     def judges(self, name: str) -> bool:
         """Whether the critic is to learn, and to be heard, now."""
         return self.started and name not in self.gone
 
-    def saw(self, name: str, right: float) -> None:
-        """The share of right answers of a step; NaN sends the critic away."""
-        if math.isnan(right):
+    def saw(self, name: str, value: float) -> None:
+        """A step's share of right answers, or the like; NaN sends the critic away."""
+        if math.isnan(value):
             self.gone[name] = "not a number"
-        self.seen[name].append(right)
+        self.seen[name].append(value)
 
     def end(self) -> tuple[dict[str, float], str]:
         """The epoch's columns, and what there is to say of it."""
         row, notes = {}, []
         for name, seen in self.seen.items():
             row[name] = math.fsum(seen) / len(seen) if seen else math.nan
-            found = self.gone.get(name) or symptom(
+            found = self.gone.get(name) or self.symptom(
                 [*self.columns[name], row[name]], self.options.patience
             )
             if found:

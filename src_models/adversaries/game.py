@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
-from src_models.adversaries.collapse import Referee, right_answers
+from src_models.adversaries.collapse import Referee, right_answers, symptom
 from src_models.errors import InputError
 from src_models.losses import IGNORE
 from src_models.training.methods import options_of
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from torch import Tensor, nn
 
+    from src_models.adversaries.collapse import Symptom
     from src_models.data.loader import Key
     from src_models.data.splits import Split
     from src_models.outputs import Outputs
@@ -73,6 +74,7 @@ class Game:
         cases: Split,
         devices: tuple[str, int, int],
         critics: tuple[str, ...] = (CRITIC,),
+        symptom: Symptom = symptom,
     ) -> Game:
         """Checked and ready; `devices`: accelerator, devices, nodes.
 
@@ -91,7 +93,9 @@ class Game:
                 f"{alone} alone, which leaves none for the critic; give more train.epochs "
                 "or a smaller method.options.alone"
             )
-        return cls(recipe, cases, fabric, options, Referee(critics, options, alone))
+        return cls(
+            recipe, cases, fabric, options, Referee(critics, options, alone, symptom)
+        )
 
     def play(
         self,

@@ -67,3 +67,25 @@ class VGan(Adversarial):
     """
 
     critic: Literal["image", "patch-2", "patch-1", "pixel"] = "image"
+
+
+class SegAN(Adversarial):
+    """Critics that see images masked by each answer, and find what sets them apart.
+
+    Attributes
+    ----------
+    weight : float
+        Of the distance that the critics see, averaged over the structures.
+    supervised : float
+        Of the recipe's loss beside it; 0: the distance alone, as in the paper.
+    limit : float
+        Largest size of every parameter of a critic.
+    average : {"layers", "features"}
+        Of the distance: the mean of the levels' means, as in the paper; of all features,
+        weighed by level, as in the release.
+    """
+
+    weight: float = Field(default=1, ge=0)
+    supervised: float = Field(default=1, ge=0)
+    limit: float = Field(default=0.05, gt=0)
+    average: Literal["layers", "features"] = "layers"

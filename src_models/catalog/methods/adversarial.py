@@ -68,4 +68,37 @@ CARDS: tuple[MethodCard, ...] = (
             Result("DRIVE", "AUC of ROC / PR", "0.9803 / 0.9149", RECALLED),
         ),
     ),
+    MethodCard(
+        name="segan-critic",
+        title="SegAN: multi-scale L1 distance of masked images",
+        theme="Adversarial",
+        paper="Xue, Xu, Zhang, Long & Huang, Neuroinformatics 16, 2018",
+        reference="https://arxiv.org/abs/1706.01805",
+        year=2018,
+        distinctive="The critic gives no verdict: it learns features in which the image "
+        "masked by the answer and by the labels lie far apart, the segmentor to bring "
+        "them together.",
+        fit="adversaries.segan:fit",
+        options="adversaries.options:SegAN",
+        choices=(
+            "The critic has the six levels that the release calls (9,393,088 parameters "
+            "in colour), or a quarter of their widths with group normalisation.",
+            "One critic for each structure (S1-1C where there is one); their distances "
+            "are averaged.",
+            "The distance is the mean of the levels' means as in the paper; the release's "
+            "mean over all features is an option.",
+            "The recipe's loss stands beside the distance, as the release's Dice does; "
+            "supervised = 0 leaves the distance alone, as in the paper.",
+            "All parameters of the critic are clamped, those of its normalisation too, "
+            "as in the release.",
+            "Any system of the catalogue is the segmentor, in 2D or 3D; the released one "
+            "is segan.",
+            "The learning rates follow the recipe's schedule, where the release halves "
+            "them every 25 epochs.",
+        ),
+        results=(
+            Result("BraTS 2013 leaderboard", "Dice", "0.84 / 0.70 / 0.65", RECALLED),
+            Result("BraTS 2015 test", "Dice", "0.85 / 0.70 / 0.66", RECALLED),
+        ),
+    ),
 )
