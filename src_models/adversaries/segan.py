@@ -187,7 +187,7 @@ def hear(game: Game, name: str, nets: Nets, real: Tensor, made: Tensor) -> Tenso
     """How far apart the critic sees the two; 0 while it is not to judge."""
     if game.referee.judges(name):
         with torch.no_grad():
-            wanted = nets[name](real)
+            wanted = nets[name](real.detach())
         word = apart(nets[name](made), wanted, game.options.average)
         if word.isfinite():
             return word

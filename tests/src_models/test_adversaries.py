@@ -32,6 +32,7 @@ from src_models.adversaries.luc import LargeFov, channels_of, product, softened
 from src_models.adversaries.options import Adversarial
 from src_models.adversaries.segan import MultiScaleCritic, apart
 from src_models.adversaries.vgan import critic_of
+from src_models.card import LabelRow
 from src_models.catalog.methods.adversarial import CARDS
 from src_models.errors import InputError
 from src_models.progress import Progress, drain
@@ -339,7 +340,8 @@ class TestSegAN:
     def test_a_critic_for_each_structure(self, tmp_path: Path) -> None:
         recipe = method_recipe("segan-critic", epochs=1)
         net = recipe.net.model_copy(update={"classes": 3})
-        recipe = recipe.model_copy(update={"net": net, "labels": labels(3)})
+        rows = tuple(map(LabelRow.model_validate, labels(3)))
+        recipe = recipe.model_copy(update={"net": net, "labels": rows})
         steps = fit_of(recipe)(recipe, sides(), tmp_path, accelerator="cpu")
         epoch = next(one for one in steps if isinstance(one, Epoch))
         assert list(epoch.more) == [BASELINE, "critic-1", "critic-2"]
