@@ -82,6 +82,72 @@ class Points(Marks):
     objectness: float = Field(default=1, ge=0)
 
 
+class Boxes(Kernel):
+    """A box round each object.
+
+    Labels hold the boxes filled: a structure's value inside, 0 outside all.
+
+    Attributes
+    ----------
+    rounds : int
+        Learn, and cut the boxes' content anew by what was learnt; the epochs are divided
+        among them. 1: boxes are learnt as if they were masks, to compare with.
+    smooth : float
+        How much a voxel's neighbours of the same grey count beside the net.
+    steps : int
+        Of the mean field.
+    least : float
+        Share of each box that stays the structure's, whatever the net says.
+    """
+
+    rounds: int = Field(default=3, ge=1)
+    smooth: float = Field(default=3, ge=0)
+    steps: int = Field(default=5, ge=1)
+    least: float = Field(default=0.1, ge=0, le=1)
+
+
+class Sizes(Marks):
+    """Strokes, and about how large each structure is.
+
+    Attributes
+    ----------
+    bounds : mapping
+        Value of each structure → least and most voxels, on the grid of the net.
+    own : bool
+        With `draw`: each case's own size and a tenth to both sides, in place of bounds
+        that hold for all training cases.
+    weight : float
+        Of the squared voxels beyond the bounds, divided by those of the image; 0: strokes
+        alone, to compare with.
+    """
+
+    bounds: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    own: bool = False
+    weight: float = Field(default=0.01, ge=0)
+
+
+class Teacher(Record):
+    """Unlabelled cases.
+
+    Attributes
+    ----------
+    labelled : float
+        Share of the training patients whose labels are used, to compare with all; the
+        others' are not read.
+    weight : float
+        Of the difference between student and teacher, once it is fully counted.
+    ramp : float
+        Share of the epochs in which its weight rises.
+    decay : float
+        Of the teacher's weights, once there were many steps.
+    """
+
+    labelled: float = Field(default=1, gt=0, le=1)
+    weight: float = Field(default=10, ge=0)
+    ramp: float = Field(default=0.3, ge=0, le=1)
+    decay: float = Field(default=0.99, ge=0, lt=1)
+
+
 class MultiTask(Record):
     """A second task beside the masks.
 

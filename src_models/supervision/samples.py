@@ -79,20 +79,31 @@ def samples_of(
     facts: Callable[[Case], Tensor],
     *,
     known: bool = True,
-    augment: Compose | None = None,
 ) -> SampleMaker:
     """Patches of the cases, made ready.
 
+    `beside` gives of a ready case integers (*S), not negative; the rest is as of
+    `samples_of_ready`.
+    """
+    made = [replace(case, instances=beside(case)) for case in ready(cases, recipe)]
+    return samples_of_ready(recipe, made, facts, known=known)
+
+
+def samples_of_ready(
+    recipe: Recipe,
+    cases: Sequence[Case],
+    facts: Callable[[Case], Tensor],
+    *,
+    known: bool = True,
+) -> SampleMaker:
+    """Patches of cases that are ready, with what is beside their labels as instances.
+
     Parameters
     ----------
-    beside : callable
-        Of a ready case, integers (*S), not negative.
     facts : callable
-        Of a ready case, a tensor, of one shape for all.
+        Of a case, a tensor, of one shape for all.
     known : bool
         Whether every patch has a known voxel in its middle half.
-    augment : Compose, optional
-        The recipe's changes if none are given.
 
     Raises
     ------
@@ -106,19 +117,16 @@ def samples_of(
             f"({', '.join(sorted(maps))}), which this method does not make; choose "
             'another train.loss, e.g. "dice + ce"'
         )
-    with_beside = [
-        replace(case, instances=beside(case)) for case in ready(cases, recipe)
-    ]
     patches = recipe.patches
     return SampleMaker(
         sampler=PatchSampler(
-            with_beside,
+            cases,
             patches.size,
             patches.foreground,
             class_balance=patches.class_balance,
             known=known,
         ),
-        augment=augment or augmentation(recipe.augment, recipe.net.ndim),
+        augment=augmentation(recipe.augment, recipe.net.ndim),
         batch=patches.batch,
         seed=recipe.train.seed,
         facts=facts,

@@ -95,4 +95,74 @@ CARDS: tuple[MethodCard, ...] = (
             ),
         ),
     ),
+    MethodCard(
+        name="boxes",
+        title="Boxes whose content is cut out in rounds (DeepCut)",
+        theme="Weak supervision",
+        paper="Rajchl et al., IEEE TMI 36(2), 2017",
+        reference="https://arxiv.org/abs/1605.07866",
+        year=2017,
+        distinctive="A box is learnt as if it were the object; what the net says, smoothed "
+        "within what is of one grey, replaces it inside the box, and again.",
+        fit="supervision.boxes:fit",
+        options="supervision.options:Boxes",
+        choices=(
+            "Any net of the catalogue, in place of one that classifies patches.",
+            "The CRF is a mean field over neighbours up to radius voxels apart, with the "
+            "kernel of grey and place alone; the paper's is over all pairs.",
+            "Several structures: inside a box are only its own and background.",
+            "Each box keeps a least share of the structure, so that none vanishes.",
+            "A round begins with the best net of the one before, by the validation "
+            "cases' masks; that of the last round is given.",
+        ),
+        results=(
+            Result(
+                "Fetal MRI, brain and lungs",
+                "Dice",
+                "near that of full masks",
+                setting="to be checked before it is quoted",
+            ),
+        ),
+    ),
+    MethodCard(
+        name="size-constraints",
+        title="Strokes and sizes (constrained-CNN loss)",
+        theme="Weak supervision",
+        paper="Kervadec et al., Medical Image Analysis 54, 2019",
+        reference="https://arxiv.org/abs/1805.04628",
+        year=2019,
+        distinctive="Partial cross entropy on a few strokes, and a penalty once a "
+        "structure is smaller or larger than it is known to be.",
+        fit="supervision.sizes:fit",
+        options="supervision.options:Sizes",
+        choices=(
+            "A size is that of the whole image, in 3D of the whole volume; the paper's "
+            "is that of a slice.",
+            "Each patch is one whole image; random changes of scale must be off.",
+            "A structure without a stroke in an image may be absent there: only its most "
+            "counts.",
+            "The squared voxels are divided by the image's number of voxels.",
+        ),
+    ),
+    MethodCard(
+        name="mean-teacher",
+        title="Unlabelled scans by a mean teacher",
+        theme="Weak supervision",
+        paper="Perone & Cohen-Adad, DLMIA 2018; Tarvainen & Valpola, NeurIPS 2017",
+        reference="https://arxiv.org/abs/1807.04657",
+        year=2018,
+        distinctive="The student should say of a changed scan what its own average says "
+        "of the scan, changed in the same way afterwards.",
+        fit="supervision.teacher:fit",
+        options="supervision.options:Teacher",
+        choices=(
+            "Student and teacher differ by a turn and a change of scale (the recipe's "
+            "ranges) and by the student's changes of grey; mirrors and elastic changes "
+            "are left to the labelled patches.",
+            "The difference is the mean square of probabilities, where the changed patch "
+            "has a source; its weight rises by exp(−5 (1 − t)²).",
+            "Each step has as many unlabelled patches as labelled ones.",
+            "What is given is the average of the student by the recipe's own decay.",
+        ),
+    ),
 )
