@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from src_models.training.curves import Epoch
 
 TEACHER = "teacher"
+MAP = "map-"  # before the names of the loss's maps
 STEEP = 5.0  # of the rise of the consistency's weight
 PHOTOMETRIC = {"mirror_axes": (), "rotate": 0.0, "scale": 0.0, "elastic": 0.0}
 UNCHANGED = {
@@ -92,22 +93,8 @@ def fit(
     def turns(
         nets: Mapping[str, nn.Module], made: dict[str, Tensor], key: Key
     ) -> Iterator[Turn]:
-        count = len(made["images"])
-        said = nets[FOR_USE](
-            torch.cat([made["images"], warp(made["seen"], made["flow"])])
-        )
-        maps = {k.removeprefix("map-"): v for k, v in made.items() if k[:4] == "map-"}
-        loss = judged(recipe, first_of(said, count), made["labels"], key.epoch, maps)
         weight = options.weight * risen(key.epoch, options.ramp * plan.epochs)
-        if weight:
-            with torch.no_grad():
-                nets[TEACHER].eval()
-                wished = warp(
-                    nets[TEACHER](made["raw"]).float().softmax(1), made["flow"]
-                )
-            found = answer(said)[count:].float().softmax(1)
-            loss = loss + weight * apart(found, wished, inside(made["flow"]))
-        yield Turn((FOR_USE,), loss)
+        yield Turn((FOR_USE,), pairs.loss(nets, made, key.epoch, weight))
         step = (key.epoch - 1) * plan.steps + key.step
         average_into(teacher, segmentor, min(options.decay, 1 - 1 / (step + 1)))
 
@@ -173,8 +160,28 @@ class Pairs:
             "raw": self.raw.make(key).images,
             "seen": self.seen.make(key).images,
             "flow": torch.stack(flows),
-            **{f"map-{name}": one for name, one in maps.items()},
+            **{MAP + name: one for name, one in maps.items()},
         }
+
+    def loss(
+        self,
+        nets: Mapping[str, nn.Module],
+        made: dict[str, Tensor],
+        number: int,
+        weight: float,
+    ) -> Tensor:
+        """The recipe's loss in an epoch, and what student and teacher differ by."""
+        count, flow = len(made["images"]), made["flow"]
+        both = torch.cat([made["images"], warp(made["seen"], flow)])
+        said = nets[FOR_USE](both)
+        maps = {k.removeprefix(MAP): v for k, v in made.items() if k.startswith(MAP)}
+        loss = judged(self.recipe, first_of(said, count), made["labels"], number, maps)
+        if not weight:
+            return loss
+        with torch.no_grad():
+            wished = nets[TEACHER].eval()(made["raw"]).float().softmax(1)
+        found = answer(said)[count:].float().softmax(1)
+        return loss + weight * apart(found, warp(wished, flow), inside(flow))
 
 
 def risen(epoch: int, ramp: float) -> float:
