@@ -17,10 +17,11 @@ from napari_segreview._click_training import prepare, split
 from src_models.data.click_cache import INDEX, open_entry, read_index
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from src_models.data.click_cache import Planes
-    from src_models.interactive.bench import Line, Predictor
+    from src_models.interactive.bench import Line, Predictor, Trial
+    from src_models.interactive.weights import ClickCard
     from src_models.training.click_config import ClickRecipe
 
 OURS = "src_models.interactive:bench_predictor"
@@ -45,21 +46,32 @@ def bench_click(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="One JSON line a target.")
     ] = None,
+    card: Annotated[
+        bool, typer.Option(help="Write the scores into the card of --model.")
+    ] = False,
 ) -> None:
     """Let a simulated user click on patients kept out of training, and on unseen sets."""
-    from src_models.interactive import click_predictor
-    from src_models.interactive.bench import load_predictor
+    from src_models.interactive.bench import bench
+    from src_models.interactive.bench_targets import scored_targets
     from src_models.training.click_config import read_click_recipe
 
     plan = read_click_recipe(recipe)
-    driven = click_predictor(model) if model else load_predictor(predictor)
     left_out = [one for one in without.split(",") if one]
     planes = held_out(plan, data, cache, side, left_out)
     if sets:
         planes = [one for one in planes if one.entry.set in sets.split(",")]
-    lines = run(driven, planes, most, output)
+    if plan.net.ndim == 3:
+        from src_models.interactive import volume_predictor
+        from src_models.interactive.bench_volumes import bench_volumes, volume_targets
+
+        steps = bench_volumes(volume_predictor(model), volume_targets(planes, most))
+    else:
+        steps = bench(_driven(model, predictor), scored_targets(planes, most))
+    lines = follow(steps, output)
     for line in table(lines):
         typer.echo(line)
+    if card and model:
+        keep_scores(model, lines, {one.folder for one in plan.without(left_out).sets})
 
 
 def held_out(
@@ -88,16 +100,19 @@ def held_out(
     return [*known, *left, *(open_entry(cache / "unseen", entry) for entry in rest)]
 
 
-def run(
-    driven: Predictor, planes: list[Planes], most: int, output: Path | None
+def _driven(model: Path | None, predictor: str) -> Predictor:
+    from src_models.interactive import click_predictor
+    from src_models.interactive.bench import load_predictor
+
+    return click_predictor(model) if model else load_predictor(predictor)
+
+
+def follow(
+    steps: Generator[Trial, None, list[Line]], output: Path | None
 ) -> list[Line]:
     """Bench to its end, each trial written as it comes."""
-    from src_models.interactive.bench import bench
-    from src_models.interactive.bench_targets import scored_targets
-
     if output:
         output.write_text("", encoding="utf-8")
-    steps = bench(driven, scored_targets(planes, most))
     while True:
         try:
             trial = next(steps)
@@ -107,6 +122,41 @@ def run(
         if output:
             with output.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(trial)) + "\n")
+
+
+def keep_scores(folder: Path, lines: list[Line], seen: set[str]) -> None:
+    """Write the lines of sets learnt from, and of the others, into a click net's card."""
+    from src_models.interactive.weights import SetScores, load_click_net, write_card
+
+    _, card = load_click_net(folder)
+    *sets, _ = lines
+    scores = [
+        SetScores(
+            name=line.name,
+            targets=line.targets,
+            clicks=line.clicks,
+            failures=line.failures,
+            ious=line.ious,
+        )
+        for line in sets
+    ]
+    known = tuple(one for one in scores if one.name in seen)
+    rest = tuple(one for one in scores if one.name not in seen)
+    write_card(card.model_copy(update={"seen": known, "unseen": rest}), folder)
+
+
+def score_rows(card: ClickCard) -> list[str]:
+    """Rows of a table in Markdown: what the card says of each set, seen ones first."""
+    rows = []
+    for word, scores in (("seen", card.seen), ("unseen", card.unseen)):
+        for one in scores:
+            clicks = " / ".join(f"{value:.1f}" for value in one.clicks)
+            failures = " / ".join(f"{100 * value:.0f} %" for value in one.failures)
+            ious = " | ".join(f"{value:.2f}" for value in one.ious)
+            rows.append(
+                f"| {one.name} | {word} | {one.targets} | {clicks} | {failures} | {ious} |"
+            )
+    return rows
 
 
 def table(lines: list[Line]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_segreview._click_bench import bench_click, table
+from napari_segreview._click_bench import bench_click, score_rows, table
 from napari_segreview._click_training import (
     export_click,
     prepare,
@@ -134,7 +134,13 @@ def test_train_export_and_bench(
         sets="cells",
         most=2,
         output=out,
+        card=True,
     )
+    _, card = load_click_net(home / "net")
+    assert [one.name for one in card.seen] == ["cells"]
+    assert card.seen[0].targets == 2
+    assert score_rows(card)[0].startswith("| cells | seen | 2 |")
+    assert not card.unseen
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert {row["set"] for row in rows} == {"cells"}
     assert "mean of sets" in capsys.readouterr().out

@@ -96,10 +96,15 @@ def save_click_net(net: ClickNet, card: ClickCard, folder: Path) -> ClickCard:
     tensors = {k: v.to(dtype) for k, v in net.state_dict().items()}
     save_tensors(tensors, folder / WEIGHTS_FILE)
     card = card.model_copy(update={"sha256": sha256_of(folder / WEIGHTS_FILE)})
+    write_card(card, folder)
+    return card
+
+
+def write_card(card: ClickCard, folder: Path) -> None:
+    """Put the card beside its weights; the old one stays if it cannot be written."""
     fresh = folder / (CARD_FILE + ".new")
     fresh.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     os.replace(fresh, folder / CARD_FILE)
-    return card
 
 
 def load_click_net(folder: Path) -> tuple[ClickNet, ClickCard]:
