@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 
 from src_models.errors import InputError
 from src_models.interactive.focus import around, whole
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 
 GROWTH = 2  # times that a window may be widened for one answer
+DEEP = 0.12  # share of the mask in a disc round a click away that shows it all wrong
+FAR = 1.0  # masks in a disc round a click on the structure that shows it too small
+REACH = 2.5  # width to look at, in ways from a click away to one on the structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +126,21 @@ class ClickPredictor:
         check_prompts(prompts, previous, shape)
         mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
         if prompts:
-            mask = self._refined(prompts, mask) if mask.any() else self._found(prompts)
+            widest = mistaken(prompts, mask) if mask.any() else np.inf
+            mask = (
+                self._found(prompts, widest) if widest else self._refined(prompts, mask)
+            )
         return obeyed(mask, prompts)
 
-    def _found(self, prompts: Sequence[Prompt]) -> Mask:
-        """A first answer: of those at all scales the one that promises most."""
+    def _found(self, prompts: Sequence[Prompt], widest: float = np.inf) -> Mask:
+        """A first answer: of those at all scales the one that promises most.
+
+        Scales wider than `widest` pixels are left out, unless there is no other.
+        """
         low, high = _box(prompts, None, self.shape)
         least = self.manner.least
         windows = scales(low, high, self.shape, margin=1.3, least=least)
+        windows = [one for one in windows if one.side <= widest] or windows[-1:]
         looks = self._looks([Question(window, prompts) for window in windows])
         best = max(looks, key=lambda one: expected_iou(one.raw, one.valid))
         return best.mask()
@@ -205,6 +216,28 @@ def check_prompts(
                 f"the click at ({prompt.y:g}, {prompt.x:g}) lies outside the image of "
                 f"{shape[0]}×{shape[1]} pixels"
             )
+
+
+def mistaken(prompts: Sequence[Prompt], mask: Mask) -> float:
+    """How wide to look anew, in pixels, since the last click shows the mask all wrong.
+
+    0 if it does not: the mask is to be mended. A click away from the structure that lies
+    deep inside the mask says that the structure is no wider than the way to the nearest
+    click on it; a click on it, far from the mask, that it is any larger.
+    """
+    last = prompts[-1]
+    if not isinstance(last, Click):
+        return 0.0
+    at = round(last.y), round(last.x)
+    if last.positive:
+        away = float(ndimage.distance_transform_edt(~mask)[at])
+        return np.inf if np.pi * away**2 > FAR * mask.sum() else 0.0
+    inside = [p for p in prompts if isinstance(p, Click) and p.positive]
+    depth = float(ndimage.distance_transform_edt(np.pad(mask, 1))[at[0] + 1, at[1] + 1])
+    if not inside or np.pi * depth**2 <= DEEP * mask.sum():
+        return 0.0
+    nearest = min(np.hypot(p.y - last.y, p.x - last.x) for p in inside)
+    return float(REACH * nearest)
 
 
 def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:

@@ -26,7 +26,12 @@ from src_models.interactive.fallback import WalkPredictor
 from src_models.interactive.focus import Window
 from src_models.interactive.looks import Look, expected_iou, scales, widened
 from src_models.interactive.net import ClickNet
-from src_models.interactive.predictor import ClickPredictor, Manner, obeyed
+from src_models.interactive.predictor import (
+    ClickPredictor,
+    Manner,
+    mistaken,
+    obeyed,
+)
 from src_models.interactive.prompt_maps import CHANNELS, Click, Region, Stroke, box
 from src_models.interactive.weights import ClickCard, load_click_net, save_click_net
 from src_models.progress import drain
@@ -138,6 +143,31 @@ class TestWindows:
     def test_widened_never_beyond_the_image(self) -> None:
         assert widened(Window(10, 10, 8), (100, 60)) == Window(6, 6, 16)
         assert widened(Window(10, 10, 50), (100, 60)) == Window(0, -20, 100)
+
+
+class TestMistaken:
+    """A wide blob round (30, 30), of radius 20."""
+
+    @pytest.fixture
+    def blob(self) -> np.ndarray:
+        y, x = np.ogrid[:100, :100]
+        mask: np.ndarray = (y - 30) ** 2 + (x - 30) ** 2 <= 400
+        return mask
+
+    def test_a_click_away_deep_inside_narrows_the_look(self, blob: np.ndarray) -> None:
+        clicks = [Click(22, 30), Click(32, 30, positive=False)]
+        assert mistaken(clicks, blob) == pytest.approx(2.5 * 10)
+
+    def test_a_click_away_at_the_rim_mends(self, blob: np.ndarray) -> None:
+        assert mistaken([Click(30, 30), Click(46, 30, positive=False)], blob) == 0
+        assert mistaken([Click(46, 30, positive=False)], blob) == 0
+
+    def test_a_click_on_it_far_away_widens_the_look(self, blob: np.ndarray) -> None:
+        assert mistaken([Click(30, 30), Click(90, 90)], blob) == np.inf
+        assert mistaken([Click(30, 30), Click(54, 30)], blob) == 0
+
+    def test_drawings_mend(self, blob: np.ndarray) -> None:
+        assert mistaken([Click(30, 30), box(0, 0, 9, 9)], blob) == 0
 
 
 class TestGuarantees:
