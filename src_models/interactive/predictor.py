@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 
 from src_models.errors import InputError
 from src_models.interactive.focus import around, whole
 from src_models.interactive.image import unit_range
 from src_models.interactive.looks import Question, expected_iou, look, scales, widened
+from src_models.interactive.mistakes import mistaken
 from src_models.interactive.prompt_maps import Click, Region, traced
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 
 GROWTH = 2  # times that a window may be widened for one answer
-DEEP = 0.12  # share of the mask in a disc round a click away that shows it all wrong
-FAR = 1.0  # masks in a disc round a click on the structure that shows it too small
-REACH = 2.5  # width to look at, in ways from a click away to one on the structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +123,7 @@ class ClickPredictor:
         check_prompts(prompts, previous, shape)
         mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
         if prompts:
-            widest = mistaken(prompts, mask) if mask.any() else np.inf
+            widest = _scale_anew(prompts, mask) if mask.any() else np.inf
             mask = (
                 self._found(prompts, widest) if widest else self._refined(prompts, mask)
             )
@@ -180,6 +177,15 @@ class ClickPredictor:
         return look(self.net, self._image, questions, manner.size, half=manner.half)
 
 
+def _scale_anew(prompts: Sequence[Prompt], mask: Mask) -> float:
+    """How many pixels wide to look anew; 0 to mend, as after a drawing."""
+    clicks = [one for one in prompts if isinstance(one, Click)]
+    if not isinstance(prompts[-1], Click):
+        return 0.0
+    places = np.array([(one.y, one.x) for one in clicks])
+    return mistaken(places, [one.positive for one in clicks], mask)
+
+
 def _box(
     prompts: Sequence[Prompt], mask: Mask | None, shape: tuple[int, int]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -216,28 +222,6 @@ def check_prompts(
                 f"the click at ({prompt.y:g}, {prompt.x:g}) lies outside the image of "
                 f"{shape[0]}×{shape[1]} pixels"
             )
-
-
-def mistaken(prompts: Sequence[Prompt], mask: Mask) -> float:
-    """How wide to look anew, in pixels, since the last click shows the mask all wrong.
-
-    0 if it does not: the mask is to be mended. A click away from the structure that lies
-    deep inside the mask says that the structure is no wider than the way to the nearest
-    click on it; a click on it, far from the mask, that it is any larger.
-    """
-    last = prompts[-1]
-    if not isinstance(last, Click):
-        return 0.0
-    at = round(last.y), round(last.x)
-    if last.positive:
-        away = float(ndimage.distance_transform_edt(~mask)[at])
-        return np.inf if np.pi * away**2 > FAR * mask.sum() else 0.0
-    inside = [p for p in prompts if isinstance(p, Click) and p.positive]
-    depth = float(ndimage.distance_transform_edt(np.pad(mask, 1))[at[0] + 1, at[1] + 1])
-    if not inside or np.pi * depth**2 <= DEEP * mask.sum():
-        return 0.0
-    nearest = min(np.hypot(p.y - last.y, p.x - last.x) for p in inside)
-    return float(REACH * nearest)
 
 
 def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:

@@ -12,6 +12,7 @@ import torch
 from src_models.errors import InputError
 from src_models.interactive.cubes import Cube, put_back, sampled, whole
 from src_models.interactive.looks import BEYOND, expected_iou
+from src_models.interactive.mistakes import mistaken
 from src_models.interactive.prompt_maps import image_channels
 from src_models.interactive.volume_maps import Spot, stack
 
@@ -139,18 +140,30 @@ class VolumePredictor:
                     f"the click at {spot.place} lies outside the volume of {shape} voxels"
                 )
         if spots:
-            mask = self._refined(spots, mask) if mask.any() else self._found(spots)
+            mask = self._anew(spots, mask)
         for spot in spots:
             mask[tuple(np.rint(spot.place).astype(int))] = spot.positive
         return mask
+
+    def _anew(self, spots: Sequence[Spot], mask: Mask) -> Mask:
+        """Found if there is no mask, or the last click shows it all wrong; else mended."""
+        widest = np.inf
+        if mask.any():
+            places = np.array([spot.place for spot in spots])
+            signs = [spot.positive for spot in spots]
+            widest = mistaken(places, signs, mask, self._spacing.tolist())
+        return self._found(spots, widest) if widest else self._refined(spots, mask)
 
     def _held(self) -> Tensor:
         if self._layers is None:
             raise InputError("no volume yet; call set_volume before answer")
         return self._layers
 
-    def _found(self, spots: Sequence[Spot]) -> Mask:
-        """A first answer: of those at all scales the one that promises most, mended."""
+    def _found(self, spots: Sequence[Spot], widest: float) -> Mask:
+        """A first answer: of those at all scales the one that promises most, mended.
+
+        Scales wider than `widest` mm are left out, unless there is no other.
+        """
         manner, shape = self.manner, self._held().shape[1:]
         low, high = self._reach(spots, None)
         middle, longest = (low + high) / 2, float((high - low).max())
@@ -158,6 +171,7 @@ class VolumePredictor:
         least = max(manner.least * float(self._spacing.min()), 1.3 * longest)
         while len(cubes) < manner.scales and cubes[-1].side_mm / 2 >= least:
             cubes.append(_cube(middle, cubes[-1].side_mm / 2))
+        cubes = [cube for cube in cubes if cube.side_mm <= widest] or cubes[-1:]
         looks = self._looks(cubes, spots, None, manner.size)
         best = max(looks, key=lambda one: expected_iou(one.logits, one.valid))
         mask = self._logits(best) > 0

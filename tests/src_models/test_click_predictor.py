@@ -25,11 +25,11 @@ from src_models.interactive.bench import (
 from src_models.interactive.fallback import WalkPredictor
 from src_models.interactive.focus import Window
 from src_models.interactive.looks import Look, expected_iou, scales, widened
+from src_models.interactive.mistakes import mistaken
 from src_models.interactive.net import ClickNet
 from src_models.interactive.predictor import (
     ClickPredictor,
     Manner,
-    mistaken,
     obeyed,
 )
 from src_models.interactive.prompt_maps import CHANNELS, Click, Region, Stroke, box
@@ -95,7 +95,7 @@ class TestNet:
 def answer(mask: np.ndarray, window: Window) -> Look:
     """A look at the image's own resolution that is sure of a mask."""
     rows, columns = window.inside(mask.shape)
-    seen, valid = (torch.zeros(window.side, window.side, dtype=bool) for _ in "ab")
+    seen, valid = torch.zeros(2, window.side, window.side, dtype=torch.bool)
     there = (
         slice(rows.start - window.y, rows.stop - window.y),
         slice(columns.start - window.x, columns.stop - window.x),
@@ -146,7 +146,7 @@ class TestWindows:
 
 
 class TestMistaken:
-    """A wide blob round (30, 30), of radius 20."""
+    """A wide blob round (30, 30), of radius 20; and a ball."""
 
     @pytest.fixture
     def blob(self) -> np.ndarray:
@@ -154,20 +154,49 @@ class TestMistaken:
         mask: np.ndarray = (y - 30) ** 2 + (x - 30) ** 2 <= 400
         return mask
 
-    def test_a_click_away_deep_inside_narrows_the_look(self, blob: np.ndarray) -> None:
-        clicks = [Click(22, 30), Click(32, 30, positive=False)]
-        assert mistaken(clicks, blob) == pytest.approx(2.5 * 10)
+    @pytest.mark.parametrize(
+        ("first", "last", "positive", "wanted"),
+        [
+            ((22, 30), (32, 30), False, 2.5 * 10),  # deep inside: no wider than that
+            ((30, 30), (46, 30), False, 0),  # at the rim
+            ((30, 30), (80, 80), False, 0),  # beside it
+            ((30, 30), (90, 90), True, np.inf),  # far away: any larger
+            ((30, 30), (54, 30), True, 0),  # near
+        ],
+    )
+    def test_in_a_picture(
+        self, blob: np.ndarray, first: Any, last: Any, positive: bool, wanted: float
+    ) -> None:
+        places = np.array([first, last], float)
+        assert mistaken(places, [True, positive], blob) == pytest.approx(wanted)
 
-    def test_a_click_away_at_the_rim_mends(self, blob: np.ndarray) -> None:
-        assert mistaken([Click(30, 30), Click(46, 30, positive=False)], blob) == 0
-        assert mistaken([Click(46, 30, positive=False)], blob) == 0
+    def test_without_a_click_on_it(self, blob: np.ndarray) -> None:
+        assert mistaken(np.array([[30.0, 30.0]]), [False], blob) == 0
 
-    def test_a_click_on_it_far_away_widens_the_look(self, blob: np.ndarray) -> None:
-        assert mistaken([Click(30, 30), Click(90, 90)], blob) == np.inf
-        assert mistaken([Click(30, 30), Click(54, 30)], blob) == 0
+    def test_in_a_volume_the_way_is_in_mm(self) -> None:
+        steps = np.indices((20, 60, 60)) * np.array([3, 1, 1]).reshape(3, 1, 1, 1)
+        ball = ((steps - 30) ** 2).sum(0) <= 400
+        places = np.array([(8, 30, 30), (11, 30, 30)], float)
+        found = mistaken(places, [True, False], ball, (3, 1, 1))
+        assert found == pytest.approx(2.5 * 9)
+        assert mistaken(places, [True, True], ball, (3, 1, 1)) == 0
 
-    def test_drawings_mend(self, blob: np.ndarray) -> None:
-        assert mistaken([Click(30, 30), box(0, 0, 9, 9)], blob) == 0
+    def test_after_a_drawing_the_mask_is_mended(self) -> None:
+        asked: list[int] = []
+
+        class Watched(ClickPredictor):
+            def _found(self, *given: Any) -> Any:
+                asked.append(len(given))
+                return super()._found(*given)
+
+        predictor = Watched(tiny_net(), Manner(size=32))
+        predictor.set_image(np.random.default_rng(0).random((60, 60)))
+        before = np.zeros((60, 60), bool)
+        before[5:50, 5:50] = True
+        predictor.answer([Click(9, 9), box(0, 0, 50, 50)], before)
+        assert not asked
+        predictor.answer([Click(9, 9), Click(27, 27, positive=False)], before)
+        assert asked
 
 
 class TestGuarantees:
