@@ -11,7 +11,7 @@ import typer
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from napari_segreview.core.clicks import Step
     from napari_segreview.core.labels import LabelMap
@@ -110,7 +110,6 @@ def click(
     """Segment what is clicked and write it on the image's own grid."""
     from napari_segreview.cli import follow
     from napari_segreview.core.clicks import amount
-    from napari_segreview.core.prompts import Plane
     from napari_segreview.engine import LocalEngine
     from napari_segreview.scans import check_writable, read_one, write_labels
 
@@ -123,19 +122,32 @@ def click(
             f"{scan.name}: --volume wants a 3D scan, and no --through beside it"
         )
     texts = {"box": box, "lasso": lasso, "scribble": scribble, "point": point}
-    prompts = [
-        parsed(kind, text, scan, axis, frame)
-        for kind, found in texts.items()
-        for text in found or ()
-    ]
-    if volume:
-        everywhere = Plane(None, 0, frame)
-        prompts = [replace(prompt, plane=everywhere) for prompt in prompts]
+    prompts = _prompts(texts, scan, axis, frame, whole=volume)
     labels = follow(click_on(scan, prompts, LocalEngine(), through=through))
     write_labels(labels, output)
     size = amount(int(labels.data.sum()), scan.grid)
     clicks = f"{len(prompts)} click" + ("s" if len(prompts) != 1 else "")
     typer.echo(f"{clicks}: {size}\nWrote {output}")
+
+
+def _prompts(
+    texts: Mapping[str, Sequence[str] | None],
+    scan: Scan,
+    axis: str,
+    frame: int,
+    *,
+    whole: bool,
+) -> list[Prompt]:
+    """All prompts, kind by kind; where `whole`, of the volume instead of a slice."""
+    from napari_segreview.core.prompts import Plane
+
+    found = [
+        parsed(kind, text, scan, axis, frame)
+        for kind, some in texts.items()
+        for text in some or ()
+    ]
+    everywhere = Plane(None, 0, frame)
+    return [replace(one, plane=everywhere) for one in found] if whole else found
 
 
 def parsed(kind: str, text: str, scan: Scan, axis: str, frame: int) -> Prompt:

@@ -55,3 +55,14 @@ def test_every_method_has_its_paragraph_below_its_theme() -> None:
     for card in METHODS.values():
         theme = {"Sequence": "Sequences"}.get(card.theme, card.theme)
         assert f"**`{card.name}`**" in sections[theme], card.name
+
+
+def test_the_click_scores_are_those_of_the_card() -> None:
+    from napari_segreview._click_bench import score_rows
+    from src_models.interactive.weights import BUNDLED, load_click_net
+
+    _, card = load_click_net(BUNDLED)
+    page = (ROOT / "docs" / "click.md").read_text(encoding="utf-8")
+    rows = score_rows(card)
+    assert len(rows) > 10
+    assert all(row in page for row in rows)

@@ -21,6 +21,7 @@ from napari_segreview.core.clicks import (
     Clicks,
     Step,
     amount,
+    blank_labels,
     drawn,
     edited_planes,
     patch_of,
@@ -28,7 +29,7 @@ from napari_segreview.core.clicks import (
 )
 from napari_segreview.core.errors import in_one_line
 from napari_segreview.core.jobs import Job
-from napari_segreview.core.labels import Label, LabelMap, LabelTable, default_color
+from napari_segreview.core.labels import Label, LabelTable, default_color
 from napari_segreview.core.prompts import fitted
 from src_models.errors import InputError
 
@@ -328,18 +329,8 @@ class Clicking:
 
     def _fresh_layer(self, scan: Scan) -> str:
         """A new layer for the labels of the scan, kept from the start."""
-        state = self._host.state
-        shape = scan.data.shape[: scan.data.ndim - scan.has_channels]
-        table, label = self._clicks.table, self._clicks.label
-        row = Label(label, table.name(label), table.color(label))
-        rows = table.rows if label in table else (*table.rows, row)
-        blank = LabelMap(
-            data=np.zeros(shape, np.uint16),
-            grid=scan.grid,
-            table=LabelTable(rows),
-            name=f"{scan.name} · clicks",
-        )
-        ref = self._shelf.show(blank, state.scan_key)
+        blank = blank_labels(scan, self._clicks)
+        ref = self._shelf.show(blank, self._host.state.scan_key)
         self._host.correcting.choose(ref.key)
         return ref.key
 

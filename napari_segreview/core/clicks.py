@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_segreview.core.edits import hull
-from napari_segreview.core.labels import LabelTable
+from napari_segreview.core.labels import Label, LabelMap, LabelTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.edits import Box
     from napari_segreview.core.geometry import Grid
     from napari_segreview.core.prompts import Plane, Prompt
+    from napari_segreview.core.scan import Scan
 
     Mask = npt.NDArray[np.bool_]
 
@@ -177,6 +178,20 @@ def amount(voxels: int, grid: Grid, *, signed: bool = False) -> str:
     )
     text = f"{size:+.{digits}f}" if signed else f"{size:.{digits}f}"
     return f"{text} {unit}".replace("-", "−")
+
+
+def blank_labels(scan: Scan, clicks: Clicks) -> LabelMap:
+    """Labels of nothing on a scan, whose table holds the label being clicked."""
+    shape = scan.data.shape[: scan.data.ndim - scan.has_channels]
+    table, label = clicks.table, clicks.label
+    row = Label(label, table.name(label), table.color(label))
+    rows = table.rows if label in table else (*table.rows, row)
+    return LabelMap(
+        data=np.zeros(shape, np.uint16),
+        grid=scan.grid,
+        table=LabelTable(rows),
+        name=f"{scan.name} · clicks",
+    )
 
 
 # ── masks ──────────────────────────────────────────────────────────────────────
