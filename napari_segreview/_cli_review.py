@@ -111,15 +111,19 @@ def score_cohort(
     second: Annotated[
         Path | None, typer.Option(help="Another model's predictions, to compare.")
     ] = None,
+    model: Annotated[str, typer.Option(help="The model that made them.")] = "",
+    second_model: Annotated[str, typer.Option(help="The same of the second.")] = "",
     tolerance: Tolerance = 2.0,
     scheduler: Annotated[str, typer.Option(help="A dask scheduler's address.")] = "",
     resample: Resample = False,
 ) -> None:
     """Score many cases; what is finished is not scored again."""
     from napari_segreview import _cohort
-    from napari_segreview.engine.cohort_page import write_cohort
+    from napari_segreview.engine.cohort_page import settings, write_cohort
 
     terminal: Terminal = context.obj
+    made_by = model, second_model
+    settings((), made_by)  # whether there are such models, before hours of work
     pairs = _cohort.cases_in(predictions, references, second)
     steps = _cohort.score_cohort(
         pairs,
@@ -130,7 +134,7 @@ def score_cohort(
     )
     cases = terminal.follow(steps)
     _tell_cohort(terminal.out, cases)
-    terminal.say(f"Wrote {write_cohort(cases, output / 'cohort.html')}")
+    terminal.say(f"Wrote {write_cohort(cases, output / 'cohort.html', made_by)}")
 
 
 COMMANDS = (report, readers, score_cohort)

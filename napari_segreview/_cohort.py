@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_segreview import __version__
@@ -19,7 +20,6 @@ from src_models.progress import Progress, drain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
-    from pathlib import Path
 
 DONE = "scores.jsonl"
 WANTED, FURTHER = ("case", "prediction", "reference"), ("second", "image")
@@ -82,7 +82,7 @@ def score_cohort(
         try:
             key = key_of(files, tolerance, resample)
         except OSError as error:
-            said = f"{error.filename}: {error.strerror}"
+            said = f"{Path(error.filename).name}: {error.strerror}"  # no folders
             answers[files.case] = Answer("", files.case, error=said)
             continue
         if key in done:

@@ -66,9 +66,9 @@ class FileScorer:
         return found
 
     def write(
-        self, scores: Sequence[CaseScore], path: Path
+        self, scores: Sequence[CaseScore], wish: CohortWish, path: Path
     ) -> Generator[Progress, None, Path]:
         from napari_segreview.engine.cohort_page import write_cohort
 
         yield Progress(0, 1, path.name)
-        return write_cohort(scores, path)
+        return write_cohort(scores, path, wish.models)

@@ -93,7 +93,8 @@ def test_readers_of_many_cases(segreview: Any, folders: Path) -> None:
     facts = json.loads(out)
     assert status == 0
     assert facts["readers"] == ["truth", "other"]
-    assert facts["bland_altman"]["truth – other"]["cases"] == 3
+    (found,) = facts["bland_altman"]
+    assert (found["first"], found["second"], found["cases"]) == ("truth", "other", 3)
     assert [one["case"] for one in facts["pairs"]] == ["a", "b", "c"]
 
 
@@ -136,6 +137,27 @@ def test_a_cohort(segreview: Any, folders: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
     assert (folders / "cohort" / "cohort.html").stat().st_size > 1000
+
+
+def test_the_page_of_a_cohort_says_how_it_was_made(
+    segreview: Any, folders: Path
+) -> None:
+    command = "score-cohort", "net", "truth", "--second", "other"
+    status, _, err = segreview(*command, "--model", "none")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "none" in err
+    assert not (folders / "cohort").exists()  # said before the work
+    assert segreview(*command, "--second-model", "hippocampus-unet3d")[0] == 0
+    facts = json.loads((folders / "cohort" / "cohort.json").read_text(encoding="utf-8"))
+    told = facts["settings"]
+    assert told["First model"] == "not known"
+    assert len(told["Second model"].rpartition("SHA-256 ")[2]) == 64
+    assert told["Voxels (x, y, z)"] == "1 × 1 px (3 cases)"
+    assert told["Tolerance"] == "2 px"
+    assert told["Labels"].startswith("changed to be compared in 3 cases")
+    text = (folders / "cohort" / "cohort.html").read_text(encoding="utf-8")
+    for said in ("bootstrap interval", "Wilcoxon", "Both empty: 1"):
+        assert said in text
 
 
 def test_one_bad_case_does_not_stop_the_rest(segreview: Any, folders: Path) -> None:

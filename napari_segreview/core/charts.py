@@ -7,13 +7,14 @@ from statistics import quantiles
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from src_models.metrics import BlandAltman
 
 WIDE, HIGH, TALL, LEFT, RIGHT = 640, 60, 200, 34, 120  # in the chart's own units
 NAMES, ROW, LETTER = 150, 26, 6  # of box plots: most room for names; a row; a letter
 WHISKER = 1.5  # interquartile ranges (Tukey 1977)
+TEXT = 12  # height of a line of words
 DOT, LINE = "#3b8fc4", "#c25700"
 
 
@@ -100,43 +101,62 @@ def _box_row(
 
 
 def agreement_chart(
-    points: Sequence[tuple[float, float]], found: BlandAltman, title: str
+    points: Sequence[tuple[float, float]],
+    found: BlandAltman,
+    title: str,
+    wide: int = WIDE,
 ) -> str:
     """Bland-Altman: means across, differences down, bias and limits as lines."""
     lowest, highest = min(mean for mean, _ in points), max(mean for mean, _ in points)
     reach = max(abs(found.low), abs(found.high), *(abs(d) for _, d in points)) or 1.0
     middle, scale = TALL / 2, (TALL / 2 - 8) / reach
+    edge = wide - RIGHT
 
     def x(mean: float) -> float:
         share = (mean - lowest) / (highest - lowest) if highest > lowest else 0.5
-        return LEFT + 30 + share * (WIDE - LEFT - RIGHT - 50)
+        return LEFT + 12 + share * (edge - LEFT - 24)
 
     def y(difference: float) -> float:
         return middle - difference * scale
+
+    def beside(at: float, side: int) -> float:
+        """Where the words go: by their line, but never over those of the bias."""
+        return y(found.bias) + side * max(TEXT, abs(y(at) - y(found.bias)))
 
     dots = "".join(
         f'<circle cx="{x(mean):.2f}" cy="{y(apart):.2f}" r="3.5"/>'
         for mean, apart in points
     )
     lines = "".join(
-        f'<path d="M{LEFT} {y(at):.2f}H{WIDE - RIGHT}" stroke="{LINE}" {stroke}/>'
-        f'<text x="{WIDE - RIGHT + 4}" y="{y(at) + 4:.2f}">{name} {_number(at)}</text>'
-        for at, name, stroke in (
-            (found.high, "+1.96 sd", 'stroke-dasharray="6 4"'),
-            (found.bias, "bias", ""),
-            (found.low, "−1.96 sd", 'stroke-dasharray="6 4"'),
-        )
+        f'<path d="M{LEFT} {y(at):.2f}H{edge}" stroke="{LINE}" {stroke}/>'
+        f'<text x="{edge + 4}" y="{beside(at, place) + 4:.2f}">{name} {_number(at)}'
+        "</text>"
+        for at, name, stroke, place in _levels(found)
     )
     across = (
         f'<text x="{LEFT}" y="{TALL + 14}">across: mean of both, '
         f"{_number(lowest)} to {_number(highest)}</text>"
     )
     return _chart(
-        f'<path d="M{LEFT} {middle}H{WIDE - RIGHT}" stroke="#bbb"/>{lines}'
+        f'<path d="M{LEFT} {middle}H{edge}" stroke="#bbb"/>{lines}'
+        f'<text x="{LEFT - 4}" y="{middle + 4}" text-anchor="end">0</text>'
         f'<g fill="{DOT}">{dots}</g>{across}',
         title,
         TALL,
+        wide=wide,
+        edge=edge,
     )
+
+
+def _levels(found: BlandAltman) -> Iterator[tuple[float, str, str, int]]:
+    """Where a line goes, its name, its stroke, and on which side of the bias it is.
+
+    One measurement alone has no limits.
+    """
+    yield found.bias, "bias", "", 0
+    if found.cases > 1:
+        yield found.high, "+1.96 sd", 'stroke-dasharray="6 4"', -1
+        yield found.low, "−1.96 sd", 'stroke-dasharray="6 4"', 1
 
 
 def _short(name: str, room: int) -> str:
@@ -150,12 +170,18 @@ def _number(value: float) -> str:
 
 
 def _chart(
-    inside: str, title: str, high: int = HIGH, left: int = LEFT, wide: int = WIDE
+    inside: str,
+    title: str,
+    high: int = HIGH,
+    left: int = LEFT,
+    wide: int = WIDE,
+    edge: int = 0,
 ) -> str:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" role="img" '
         f'width="{wide}" height="{high + 20}" viewBox="0 0 {wide} {high + 20}" '
         f'aria-label="{escape(title)}" font-family="sans-serif" font-size="11" '
-        f'fill="#555"><path d="M{left} 0V{high}H{wide}" fill="none" stroke="#888"/>'
+        f'fill="#555"><path d="M{left} 0V{high}H{edge or wide}" fill="none" '
+        f'stroke="#888"/>'
         f"{inside}</svg>"
     )

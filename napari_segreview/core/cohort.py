@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from src_models.metrics import LabelScore
 
 KEYS = {"dice": "Dice", "nsd": "NSD", "hd95": "HD95"}  # what is summed up
+BY_RULE = "Cases in which one or both sides are empty: a rule, not a measure"
+TEST = (
+    "Two-sided Wilcoxon signed-rank test over the cases; not corrected for looking at "
+    "several structures"
+)
 MOST_BOXES = 30  # structures that are drawn
 BOXES = "Quartiles, median, whiskers to 1.5 interquartile ranges, cases as dots"
 INTERVAL = "mean ± sd [95 % bootstrap interval of the mean over cases]"
@@ -226,7 +231,7 @@ def summary_table(cases: Sequence[CaseScore]) -> Table:
         hovers=(
             "The structure",
             "Cases that have it",
-            "Cases in which one or both sides are empty: a rule, not a measure",
+            BY_RULE,
             *(f"{INTERVAL}. {_definition(key)}" for key in KEYS),
         ),
         rows=tuple(rows),
@@ -235,10 +240,16 @@ def summary_table(cases: Sequence[CaseScore]) -> Table:
 
 def difference_table(cases: Sequence[CaseScore]) -> Table:
     """A row a structure: second − first model."""
-    test = "Two-sided Wilcoxon signed-rank test over the cases"
     return Table(
         headers=("Structure", "Δ Dice", "p", "Better", "Worse", "Same"),
-        hovers=("The structure", f"Second − first, {INTERVAL}", test, *["Cases"] * 3),
+        hovers=(
+            "The structure",
+            f"Second − first, {INTERVAL}",
+            TEST,
+            "Cases in which the second model has the higher Dice",
+            "Cases in which the second model has the lower Dice",
+            "Cases in which both have the same Dice",
+        ),
         rows=tuple(
             (
                 Cell(one.structure, one.structure),
@@ -251,6 +262,20 @@ def difference_table(cases: Sequence[CaseScore]) -> Table:
             for one in differences(cases)
         ),
     )
+
+
+def meanings(cases: Sequence[CaseScore]) -> dict[str, str]:
+    """Each column → what it is, its rule for empty labels, its interval or test."""
+    unit, tolerance = _terms(cases)
+    units = {"nsd": tolerance, "hd95": unit}
+    told = {
+        f"{title}{units.get(key, '')}": _definition(key) for key, title in KEYS.items()
+    }
+    told["± and brackets"] = f"{INTERVAL}."
+    told["By rule"] = f"{BY_RULE}."
+    if any(one.second for one in cases):
+        told["p"] = f"{TEST}."
+    return told
 
 
 def facts(cases: Sequence[CaseScore]) -> dict[str, object]:

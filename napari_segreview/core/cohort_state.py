@@ -31,6 +31,9 @@ class CohortWish:
         For the NSD; mm, or px for pictures.
     resample : bool
         Whether labels on another grid are brought onto the reference's.
+    models : (str, str)
+        Names of the models that made the first and the second labels, for the report;
+        "" is not known.
     """
 
     predictions: Path | None = None
@@ -39,6 +42,7 @@ class CohortWish:
     images: Path | None = None
     tolerance: float = 2.0
     resample: bool = False
+    models: tuple[str, str] = ("", "")
 
     @property
     def is_list(self) -> bool:

@@ -3,7 +3,6 @@
 References
 ----------
 Williams, G. W. (1976). Biometrics 32, 619-627 (the index of agreement).
-Bland, J. M. & Altman, D. G. (1986). Lancet 327, 307-310.
 """
 
 from __future__ import annotations
@@ -16,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_segreview.core.agreement import limits, signed
 from napari_segreview.core.table import Cell, Table
 from src_models.errors import InputError
-from src_models.metrics import BlandAltman, bland_altman
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_segreview.core.labels import LabelMap
+    from src_models.metrics import BlandAltman
 
 Labels = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -186,31 +186,10 @@ def _spread(study: Study, people: list[str], structure: str) -> Spread:
     return Spread(structure, fmean(by_pair), min(by_pair), model, inside, len(volumes))
 
 
-def limits(study: Study, first: str, second: str) -> tuple[BlandAltman, list[Point]]:
-    """Bland-Altman of two readers' volumes over cases and structures.
-
-    Returns
-    -------
-    BlandAltman
-        First − second, in the study's unit of volume.
-    list of (mean, difference)
-        To draw.
-    """
-    pairs = [one for one in study.pairs if (one.first, one.second) == (first, second)]
-    mine = [one.volume_first for one in pairs]
-    theirs = [one.volume_second for one in pairs]
-    points = [((a + b) / 2, a - b) for a, b in zip(mine, theirs, strict=True)]
-    return bland_altman(mine, theirs), points
-
-
-Point = tuple[float, float]
-
-
 def pair_table(study: Study) -> Table:
     """A row for each pair of readers and structure, means over the cases."""
     rows = []
     for first, second in combinations(study.readers, 2):
-        found, _ = limits(study, first, second)
         for structure in study.structures:
             here = [
                 one
@@ -230,11 +209,7 @@ def pair_table(study: Study) -> Table:
                     Cell(f"{dice:.3f}", dice),
                     Cell(f"{nsd:.3f}", nsd),
                     Cell(f"{hd95:.2f}", hd95),
-                    Cell(
-                        f"{_signed(found.bias)} ({_signed(found.low)} to "
-                        f"{_signed(found.high)})",
-                        found.bias,
-                    ),
+                    _volumes(limits(here)),
                 )
             )
     return Table(
@@ -252,8 +227,8 @@ def pair_table(study: Study) -> Table:
             "Mean over the cases",
             "Mean over the cases",
             "Mean over the cases",
-            "Bland-Altman over all cases and structures: mean of first − second, and "
-            "that ± 1.96 standard deviations",
+            "Bland-Altman over the cases: mean of first − second, and in brackets that "
+            "± 1.96 standard deviations, from two cases on",
         ),
         rows=tuple(rows),
     )
@@ -285,6 +260,8 @@ def spread_table(study: Study) -> Table:
     )
 
 
-def _signed(number: float) -> str:
-    """With its sign, at a precision that fits its size."""
-    return f"{number:+.{0 if abs(number) >= 100 else 2}f}".replace("-", "−")
+def _volumes(found: BlandAltman) -> Cell:
+    told = signed(found.bias)
+    if found.cases > 1:
+        told += f" ({signed(found.low)} to {signed(found.high)})"
+    return Cell(told, found.bias)

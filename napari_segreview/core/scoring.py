@@ -42,7 +42,7 @@ class Scorer(Protocol):
         ...
 
     def write(
-        self, scores: Sequence[CaseScore], path: Path
+        self, scores: Sequence[CaseScore], wish: CohortWish, path: Path
     ) -> Generator[Progress, None, Path]:
         """A page, CSV and JSON beside it; raises InputError."""
         ...
@@ -110,6 +110,10 @@ class Scoring:
         """Whether labels on another grid are brought onto the reference's."""
         self._choose(replace(self._cohort.wish, resample=wanted))
 
+    def choose_models(self, first: str, second: str) -> None:
+        """Whose labels they are, for the report; "" is not known."""
+        self._become(wish=replace(self._cohort.wish, models=(first, second)))
+
     def score(self) -> None:
         """Score all cases; those that are finished already are not scored again."""
         wish, scorer = self._cohort.wish, self._idle_scorer()
@@ -169,7 +173,7 @@ class Scoring:
         def then(written: Path) -> None:
             self._host.settle(said=f"Wrote the report to {written}.")
 
-        steps = scorer.write(scores, path)
+        steps = scorer.write(scores, self._cohort.wish, path)
         self._host.start("report", _cases(len(scores)), steps, then)
 
     def _add(self, items: Sequence[Scan | LabelMap]) -> _Opened:

@@ -74,7 +74,7 @@ def write_case(
     path = checked_page(path)
     if not resample:
         check_grids(prediction, reference)
-    settings = _model_facts(model)
+    settings = model_facts(model)
     if not with_names:
         prediction = replace(prediction, name="prediction")
         reference = replace(reference, name="reference")
@@ -99,6 +99,7 @@ def write_case(
         *_scores(found),
         *_worst(found.slices, spots, pictures, hung),
         *_charts(found.slices),
+        *_meanings(found),
     ]
     page.write(path, page.page(title, parts))
     found.report.to_csv(path.with_suffix(".csv"))
@@ -162,14 +163,18 @@ def _on_grid(scan: Scan, labels: LabelMap, resample: bool) -> Scan:
     return scan
 
 
-def _model_facts(name: str) -> dict[str, str]:
+def model_facts(name: str, which: str = "Model") -> dict[str, str]:
+    """What made the labels: title, name and the hash of the weights.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    """
     if not name:
-        return {"Model": "not known"}
+        return {which: "not known"}
     card = read_card(find_model(name, models()))
-    return {
-        "Model": f"{card.title} ({card.name})",
-        "Weights": f"SHA-256 {card.sha256}",
-    }
+    return {which: f"{card.title} ({card.name}), weights SHA-256 {card.sha256}"}
 
 
 def _geometry(scan: Scan | None, labels: LabelMap, with_names: bool) -> dict[str, str]:
@@ -221,12 +226,14 @@ def _scores(found: Review) -> Iterator[str]:
         yield page.note(f"⚠ {said}")
     yield page.table(table_of(found.report))
     yield page.note("In brackets: by the rule for empty labels, not measured.")
+
+
+def _meanings(found: Review) -> Iterator[str]:
     headers = found.report.headers
-    yield "<details><summary>What the numbers mean</summary>"
+    yield page.heading("What the numbers mean")
     yield page.definitions(
         {headers[key]: said for key, said in found.report.definitions.items()}
     )
-    yield "</details>"
 
 
 def _worst(

@@ -16,39 +16,88 @@ from napari_segreview.core.cohort import (
     case_table,
     difference_table,
     facts,
+    meanings,
     structures,
     summary_table,
 )
 from napari_segreview.engine import page
-from napari_segreview.engine.case_report import checked_page, versions
+from napari_segreview.engine.case_report import checked_page, model_facts, versions
 from src_models.metrics import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from src_models.metrics import Report
 
-def write_cohort(cases: Sequence[CaseScore], path: Path) -> Path:
+
+def write_cohort(
+    cases: Sequence[CaseScore], path: Path, models: tuple[str, str] = ("", "")
+) -> Path:
     """Write ``path`` (.html) and the same name as .csv and .json; returns the page.
 
     Cases are told by the names they were given.
 
+    Parameters
+    ----------
+    models : (str, str)
+        Names of the models that made the first and the second labels; "" is not known.
+
     Raises
     ------
     InputError
-        If they cannot be written.
+        If they cannot be written, or there is no such model.
     """
     path = checked_page(path)
-    page.write(path, page.page("Scores of a cohort", _parts(cases)))
+    told = settings(cases, models) | versions()
+    page.write(path, page.page("Scores of a cohort", _parts(cases, told)))
     page.write(path.with_suffix(".csv"), _csv(cases))
-    text = json.dumps(facts(cases), ensure_ascii=False, indent=2, allow_nan=False)
+    whole = {"settings": told, **facts(cases)}
+    text = json.dumps(whole, ensure_ascii=False, indent=2, allow_nan=False)
     page.write(path.with_suffix(".json"), text)
     return path
 
 
-def _parts(cases: Sequence[CaseScore]) -> Iterator[str]:
+def settings(cases: Sequence[CaseScore], models: tuple[str, str]) -> dict[str, str]:
+    """What was scored, and how."""
     failed = sum(bool(one.error) for one in cases)
-    yield page.facts({"Cases": f"{len(cases)}, {failed} without a score", **versions()})
+    told = {"Cases": f"{len(cases)}, {failed} without a score"}
+    if any(one.second for one in cases):
+        told |= model_facts(models[0], "First model")
+        told |= model_facts(models[1], "Second model")
+    else:
+        told |= model_facts(models[0])
+    reports = [one.report for one in cases if one.report]
+    told |= _voxels(reports)
+    if reports:
+        told["Tolerance"] = f"{reports[0].tolerance:g} {reports[0].unit}"
+    if changed := sum(bool(one.notes) for one in reports):
+        told["Labels"] = f"changed to be compared in {changed} cases; notes say how"
+    return told
+
+
+def _voxels(reports: Sequence[Report]) -> dict[str, str]:
+    """From the smallest to the largest voxel size along x, y, z; of 2D images x, y."""
+    told = []
+    for unit, ndim in sorted({(one.unit, len(one.spacing)) for one in reports}):
+        own = [
+            one.spacing
+            for one in reports
+            if (one.unit, len(one.spacing)) == (unit, ndim)
+        ]
+        sides = [(min(side), max(side)) for side in zip(*own, strict=True)]
+        size = " × ".join(
+            f"{low:.4g}"
+            if f"{low:.4g}" == f"{high:.4g}"
+            else f"{low:.4g} to {high:.4g}"
+            for low, high in reversed(sides)
+        )
+        told.append(f"{size} {unit} ({len(own)} cases)")
+    return {"Voxels (x, y, z)": "; ".join(told)} if told else {}
+
+
+def _parts(cases: Sequence[CaseScore], told: dict[str, str]) -> Iterator[str]:
+    yield page.facts(told)
     yield page.heading("Structures")
     yield page.table(summary_table(cases))
     compared = difference_table(cases)
@@ -63,6 +112,8 @@ def _parts(cases: Sequence[CaseScore]) -> Iterator[str]:
         yield page.note(f"The {MOST_BOXES} structures of {whole} with the lowest Dice.")
     yield page.heading("Cases, the worst first")
     yield page.table(case_table(cases))
+    yield page.heading("What the numbers mean")
+    yield page.definitions(meanings(cases))
 
 
 def _csv(cases: Sequence[CaseScore]) -> str:

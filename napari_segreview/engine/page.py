@@ -24,23 +24,30 @@ _PAGE = Template(
 <title>$title</title>
 <style>
 body { font: 14px/1.45 system-ui, sans-serif; color: #222; background: #fff;
-  max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .5rem; border-bottom: 1px solid #ddd; text-align: right;
-  white-space: nowrap; }
+th, td { padding: .25rem .45rem; border-bottom: 1px solid #ddd; text-align: right;
+  white-space: nowrap; vertical-align: top; }
 th { background: #f3f3f3; white-space: normal; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; }
-table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+.scroll table { font-size: .9rem; }
+th.text, td.text, table.facts td, table.facts th { text-align: left; }
+td.text, table.facts td { white-space: normal; overflow-wrap: break-word; }
+table.facts th { white-space: nowrap; } table.facts td { overflow-wrap: anywhere; }
+td.text:first-child { min-width: 9rem; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; }
-figure { margin: 0; max-width: 22rem; } figcaption { font-size: .87rem; }
+figure { margin: 0; max-width: 20rem; } figcaption { font-size: .87rem; }
 img { max-width: 100%; display: block; background: #000; }
 svg { max-width: 100%; height: auto; }
 dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.2rem; }
 .note { color: #555; font-size: .87rem; }
 .line { display: inline-block; width: 2.2rem; margin: 0 .3rem .25rem 0; }
-@media print { body { margin: 0; } figure { break-inside: avoid; } }
+@page { size: A4 landscape; margin: 12mm; }
+@media print { body { margin: 0; padding: 0; font-size: 11px; }
+  .scroll { overflow: visible; }
+  figure { max-width: 15rem; }
+  figure, tr { break-inside: avoid; } h2, .legend { break-after: avoid; } }
 </style>
 </head>
 <body>
@@ -76,14 +83,21 @@ def facts(rows: Mapping[str, str]) -> str:
 
 def table(content: Table) -> str:
     """A table as the window shows it; hovers become titles."""
+    first = content.rows[0] if content.rows else ()
+    words = [isinstance(cell.key, str) for cell in first] or [False] * len(
+        content.hovers
+    )
     heads = "".join(
-        f'<th title="{escape(hover)}">{escape(title)}</th>'
-        for title, hover in zip(content.headers, content.hovers, strict=True)
+        f'<th{_as_words(text)} title="{escape(hover)}">{_unbroken(title)}</th>'
+        for title, hover, text in zip(
+            content.headers, content.hovers, words, strict=True
+        )
     )
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<td title="{escape(cell.hover)}">{escape(cell.text)}</td>' for cell in row
+            f'<td{_as_words(text)} title="{escape(cell.hover)}">{escape(cell.text)}</td>'
+            for cell, text in zip(row, words, strict=True)
         )
         + "</tr>"
         for row in content.rows
@@ -92,6 +106,17 @@ def table(content: Table) -> str:
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def _unbroken(header: str) -> str:
+    """A unit stays in one line with its number: "(2 mm)"."""
+    name, bracket, unit = header.partition(" (")
+    return escape(name + bracket + unit.replace(" ", "\N{NO-BREAK SPACE}"))
+
+
+def _as_words(text: bool) -> str:
+    """Words stand on the left and break into lines, numbers do neither."""
+    return ' class="text"' if text else ""
 
 
 def definitions(said: Mapping[str, str]) -> str:
@@ -118,7 +143,7 @@ def legend() -> str:
         f"{name} ({stroke}) "
         for colour, stroke, name in lines
     )
-    return f"<p>{''.join(shown)}</p>"
+    return f'<p class="legend">{"".join(shown)}</p>'
 
 
 def chart(svg: str, title: str) -> str:

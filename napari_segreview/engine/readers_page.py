@@ -6,15 +6,13 @@ import csv
 import io
 import json
 from dataclasses import asdict, fields
-from itertools import combinations
 from typing import TYPE_CHECKING
 
-from napari_segreview.core.charts import agreement_chart
+from napari_segreview.core.agreement import plots
 from napari_segreview.core.readers import (
     RULE,
     Agreement,
     Study,
-    limits,
     pair_table,
     spread,
     spread_table,
@@ -25,6 +23,9 @@ from napari_segreview.engine.case_report import checked_page, versions
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+MOST = 60  # plots on a page
 
 
 def write_study(study: Study, path: Path) -> Path:
@@ -44,16 +45,16 @@ def write_study(study: Study, path: Path) -> Path:
 
 def as_json(study: Study) -> str:
     """All pairs, the limits of agreement, and the verdicts with their rule."""
-    agreement = {
-        f"{first} – {second}": asdict(limits(study, first, second)[0])
-        for first, second in combinations(study.readers, 2)
-    }
+    agreement = [
+        {"first": one.first, "second": one.second, "of": one.what, **asdict(one.found)}
+        for one in plots(study)
+    ]
     verdicts = [
         {**asdict(one), "williams": one.williams, "within": one.within}
         for one in spread(study)
     ]
     facts = {
-        "format": "segreview readers 1",
+        "format": "segreview readers 2",
         **asdict(study),
         "bland_altman": agreement,
         "spread": verdicts,
@@ -81,7 +82,8 @@ def _parts(study: Study) -> Iterator[str]:
         yield page.table(spread_table(study))
         yield page.note(RULE)
     yield page.heading(f"Volumes in {study.volume_unit} (Bland-Altman)")
-    for first, second in combinations(study.readers, 2):
-        found, points = limits(study, first, second)
-        title = f"{first} − {second}"
-        yield page.chart(agreement_chart(points, found, title), title)
+    shown = plots(study)
+    for one in shown[:MOST]:
+        yield page.chart(one.svg(), one.title)
+    if len(shown) > MOST:
+        yield page.note(f"The first {MOST} of {len(shown)}; the JSON has all.")

@@ -21,6 +21,8 @@ from napari_segreview.core.state import State, view
 from napari_segreview.ui.form import (
     Panel,
     column,
+    combo,
+    fill,
     form,
     resample_box,
     say,
@@ -76,6 +78,15 @@ class CohortPanel(Panel):
         self.tolerance = tolerance_box(session.scoring.choose_tolerance)
         self.tolerance.setSuffix(" mm or px")
         self.resample = resample_box(session.scoring.choose_resample)
+        self.models = tuple(
+            combo(
+                f"The model that made the {which}, for the report: its name and the hash "
+                "of its weights"
+            )
+            for which in ("predictions", "second model's labels")
+        )
+        for box in self.models:
+            box.activated.connect(self._models_chosen)
         self.run = QPushButton("&Score cases")
         self.run.clicked.connect(session.scoring.score)
         self.open = QPushButton("&Open case")
@@ -109,6 +120,8 @@ class CohortPanel(Panel):
             rows.addRow(title, self.paths[part])
         rows.addRow("Tolerance", self.tolerance)
         rows.addRow(self.resample)
+        rows.addRow("Made by", self.models[0])
+        rows.addRow("Second by", self.models[1])
         layout.addLayout(rows)
         buttons = QHBoxLayout()
         buttons.addWidget(self.run, stretch=2)
@@ -128,6 +141,9 @@ class CohortPanel(Panel):
 
     def draw(self, state: State) -> None:
         cohort, busy = state.cohort, view(state).busy
+        offers = [("", "not known"), *((one.name, one.title) for one in state.offers)]
+        for box, name in zip(self.models, cohort.wish.models, strict=True):
+            fill(box, offers, name)
         self._draw_wish(cohort.wish, busy=busy)
         running = state.running is not None and state.running.kind == "cohort"
         say(self.hint, standing(cohort, is_running=running))
@@ -178,6 +194,10 @@ class CohortPanel(Panel):
         busy = view(state).busy
         self.open.setEnabled(not busy and bool(chosen_key(self.cases)))
         self.page.setEnabled(not busy and state.cohort.sums is not None)
+
+    def _models_chosen(self, _: int) -> None:
+        first, second = (str(box.currentData()) for box in self.models)
+        self.session.scoring.choose_models(first, second)
 
     def _ask_page(self) -> None:
         name, _ = QFileDialog.getSaveFileName(

@@ -13,6 +13,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segreview.core.agreement import Plot, plots
+from napari_segreview.core.charts import TALL
 from napari_segreview.core.readers import RULE, Study, pair_table, spread_table
 from napari_segreview.core.state import State, view
 from napari_segreview.ui.form import (
@@ -24,6 +26,7 @@ from napari_segreview.ui.form import (
     say,
     wrapped_label,
 )
+from napari_segreview.ui.picture import Picture
 from napari_segreview.ui.table import fill_table, table_widget
 
 if TYPE_CHECKING:
@@ -58,6 +61,9 @@ class ReadersPanel(Panel):
         self.hint = wrapped_label("readers")
         self.pairs, self.spread = table_widget(), table_widget()
         self.rule = wrapped_label("rule")
+        self.plot = combo("Bland-Altman: whose volumes, and of what")
+        self.plot.activated.connect(lambda _: self._draw_plot())
+        self.chart = Picture(TALL)
 
         layout = column(self)
         layout.addWidget(self.layers)
@@ -68,8 +74,10 @@ class ReadersPanel(Panel):
         buttons.addWidget(self.run, stretch=1)
         buttons.addWidget(self.consensus, stretch=1)
         layout.addLayout(buttons)
-        for part in (self.hint, self.pairs, self.spread, self.rule):
+        parts = (self.hint, self.pairs, self.spread, self.rule, self.plot, self.chart)
+        for part in parts:
             layout.addWidget(part)
+        self._plots: tuple[Plot, ...] = ()
         self._drawn: Study | None = None
         self._listed: tuple[LayerRef, ...] | None = None
         self._draw_study(None)
@@ -121,6 +129,16 @@ class ReadersPanel(Panel):
         if study is not None:
             fill_table(self.pairs, pair_table(study))
             fill_table(self.spread, spread_table(study))
+        self._plots = plots(study) if study is not None else ()
+        self.plot.setVisible(bool(self._plots))
+        titles = [(at, f"Volumes: {one.title}") for at, one in enumerate(self._plots)]
+        fill(self.plot, titles, 0)
+        self._draw_plot()
+
+    def _draw_plot(self) -> None:
+        at = self.plot.currentIndex()
+        plot = self._plots[at] if 0 <= at < len(self._plots) else None
+        self.chart.show_chart(plot.svg if plot else None, (plot.words,) if plot else ())
 
     def _chosen(self) -> list[str]:
         items = (self.layers.item(row) for row in range(self.layers.count()))

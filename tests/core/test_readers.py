@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_segreview.core.agreement import plots
+from napari_segreview.core.charts import agreement_chart
 from napari_segreview.core.readers import (
     Agreement,
     Study,
-    limits,
     pair_table,
     spread,
     spread_table,
     votes,
 )
 from src_models.errors import InputError
+from src_models.metrics import bland_altman
 
 
 def test_votes_by_hand() -> None:
@@ -108,10 +113,55 @@ def test_readers_who_never_agree() -> None:
 
 
 def test_limits_and_table() -> None:
-    found, points = limits(study(*ROWS), "a", "b")
-    assert (found.bias, found.cases) == (-1.0, 2)
-    assert points == [(11.0, -2.0), (20.0, 0.0)]
+    plot = plots(study(*ROWS))[0]
+    assert plot.title == "a − b, cup"
+    assert (plot.found.bias, plot.found.cases) == (-1.0, 2)
+    assert plot.points == ((11.0, -2.0), (20.0, 0.0))
+    assert plot.words == "a − b, cup: bias −1.00 ml, limits −3.77 to +1.77"
     table = pair_table(study(*ROWS))
     assert [row[0].text for row in table.rows] == ["a – b", "a – m", "b – m"]
     assert [cell.text for cell in table.rows[0]][2:4] == ["0.820", "0.820"]
     assert "mm" in table.headers[4]
+    assert table.rows[0][5].text == "−1.00 (−3.77 to +1.77)"
+
+
+def two_structures() -> Study:
+    """A large one that both see alike, a small one of which b sees half."""
+    cup = study(*ROWS, model="").pairs
+    rim = [
+        replace(one, structure="rim", volume_first=2.0, volume_second=1.0)
+        for one in cup
+    ]
+    return replace(study(*ROWS, model=""), pairs=(*cup, *rim))
+
+
+def test_limits_do_not_mix_structures() -> None:
+    both = two_structures()
+    titles = [plot.title for plot in plots(both)]
+    assert titles[:2] == ["a − b, cup", "a − b, rim"]
+    rim = plots(both)[1].found
+    assert (rim.bias, rim.sd) == (1.0, 0.0)
+    assert pair_table(both).rows[1][5].text == "+1.00 (+1.00 to +1.00)"
+
+
+def test_of_one_case_the_structures_are_drawn() -> None:
+    both = two_structures()
+    single = replace(both, pairs=tuple(one for one in both.pairs if one.case == "1"))
+    plot = plots(single)[0]
+    assert plot.title == "a − b, all structures"
+    assert plot.points == ((11.0, -2.0), (1.5, 1.0))
+    # one measurement of a structure has no limits
+    assert pair_table(single).rows[0][5].text == "−2.00"
+
+
+def test_words_beside_the_lines_do_not_cover_each_other() -> None:
+    found = bland_altman([1.0, 2.0], [1.0, 2.0])  # all lines at zero
+    svg = agreement_chart([(1.0, 0.0), (2.0, 0.0)], found, "a − b", 400)
+    tops = sorted(
+        float(top)
+        for top, text in re.findall(r'y="([-\d.]+)">([^<]+)</text>', svg)
+        if "sd" in text or "bias" in text
+    )
+    assert len(tops) == 3
+    assert min(np.diff(tops)) >= 12
+    assert 'width="400"' in svg

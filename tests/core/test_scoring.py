@@ -38,7 +38,7 @@ class FakeScorer:
     image: Path | None = None
     fault: Exception | None = None
     reads: list[str] = field(default_factory=list)
-    pages: list[Path] = field(default_factory=list)
+    pages: list[tuple[Path, tuple[str, str]]] = field(default_factory=list)
     wishes: list[CohortWish] = field(default_factory=list)
 
     def cases(self, wish: CohortWish) -> Sequence[CaseFiles]:
@@ -68,10 +68,10 @@ class FakeScorer:
         return [a_scan(case.case), *labels] if case.image else [*labels]
 
     def write(
-        self, scores: Sequence[CaseScore], path: Path
+        self, scores: Sequence[CaseScore], wish: CohortWish, path: Path
     ) -> Generator[Progress, None, Path]:
         yield Progress(0, 1)
-        self.pages.append(path)
+        self.pages.append((path, wish.models))
         return path
 
 
@@ -199,8 +199,10 @@ def test_the_report() -> None:
     scorer = FakeScorer()
     d = chosen(scorer)
     d.session.scoring.score()
+    d.session.scoring.choose_models("flat", "")
+    assert d.state.cohort.sums is not None  # the scores are the same
     d.session.scoring.write_report(Path("page.html"))
-    assert scorer.pages == [Path("page.html")]
+    assert scorer.pages == [(Path("page.html"), ("flat", ""))]
     assert d.state.said == "Wrote the report to page.html."
 
 

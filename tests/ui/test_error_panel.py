@@ -242,6 +242,12 @@ def test_readers(errors: Any, qtbot: Any) -> None:
     assert panel.spread.isVisibleTo(panel)
     assert "Williams" in panel.rule.text()
     assert panel.model.currentText() == "net"
+    assert panel.plot.count() == 3
+    assert panel.plot.currentText().startswith("Volumes: observer 1 − model, all")
+    panel.plot.setCurrentIndex(2)
+    panel.plot.activated.emit(2)
+    assert panel.chart.isVisibleTo(panel)
+    assert panel.chart.accessibleName().startswith("model − net, all structures: bias")
     before = len(viewer.layers)
     qtbot.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(viewer.layers) == before + 3, timeout=20_000)
