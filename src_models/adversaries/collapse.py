@@ -59,6 +59,8 @@ class Referee:
     options : Adversarial
     alone : int
         Epochs at the start without critics.
+    also : sequence of str
+        Names of further columns, of what is noted beside.
     symptom : callable
         (a column, patience) → what its last epochs show, in words; "" if nothing.
     """
@@ -69,8 +71,11 @@ class Referee:
         options: Adversarial,
         alone: int,
         symptom: Symptom = symptom,
+        also: Sequence[str] = (),
     ) -> None:
         self.symptom = symptom
+        self.history: Sequence[Mapping[str, float]] = ()
+        self.noted: dict[str, list[float]] = {name: [] for name in also}
         self.options, self.alone, self.started = options, alone, False
         self.columns: dict[str, list[float]] = {name: [] for name in critics}
         self.seen: dict[str, list[float]] = {name: [] for name in critics}
@@ -78,9 +83,11 @@ class Referee:
 
     def begin(self, history: Sequence[Mapping[str, float]]) -> None:
         """From the rows of the epochs so far: who still judges."""
-        later = history[self.alone :]
+        self.history, later = history, history[self.alone :]
         self.started = len(history) >= self.alone
         self.gone = {}
+        for noted in self.noted.values():
+            noted.clear()
         for name, column in self.columns.items():
             column[:] = [row[name] for row in later]
             self.seen[name].clear()
@@ -103,11 +110,15 @@ class Referee:
             self.gone[name] = "not a number"
         self.seen[name].append(value)
 
+    def note(self, name: str, value: float) -> None:
+        """A step's value of a further column."""
+        self.noted[name].append(value)
+
     def end(self) -> tuple[dict[str, float], str]:
         """The epoch's columns, and what there is to say of it."""
-        row, notes = {}, []
+        row, notes = {name: mean(seen) for name, seen in self.noted.items()}, []
         for name, seen in self.seen.items():
-            row[name] = math.fsum(seen) / len(seen) if seen else math.nan
+            row[name] = mean(seen)
             found = self.gone.get(name) or self.symptom(
                 [*self.columns[name], row[name]], self.options.patience
             )
@@ -115,6 +126,11 @@ class Referee:
                 advice = ADVICE.get(found, "the segmentor goes on without it")
                 notes.append(f"{name} has collapsed ({found}): {advice}")
         return row, "; ".join(notes)
+
+
+def mean(values: Sequence[float]) -> float:
+    """NaN of none."""
+    return math.fsum(values) / len(values) if values else math.nan
 
 
 def right_answers(real: Tensor, made: Tensor) -> float:

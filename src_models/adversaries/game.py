@@ -75,8 +75,11 @@ class Game:
         devices: tuple[str, int, int],
         critics: tuple[str, ...] = (CRITIC,),
         symptom: Symptom = symptom,
+        also: tuple[str, ...] = (),
     ) -> Game:
-        """Checked and ready; `devices`: accelerator, devices, nodes.
+        """Checked and ready.
+
+        `devices`: accelerator, devices, nodes; the rest as of `Referee`.
 
         Raises
         ------
@@ -94,7 +97,11 @@ class Game:
                 "or a smaller method.options.alone"
             )
         return cls(
-            recipe, cases, fabric, options, Referee(critics, options, alone, symptom)
+            recipe,
+            cases,
+            fabric,
+            options,
+            Referee(critics, options, alone, symptom, also),
         )
 
     def play(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -89,3 +89,31 @@ class SegAN(Adversarial):
     supervised: float = Field(default=1, ge=0)
     limit: float = Field(default=0.05, gt=0)
     average: Literal["layers", "features"] = "layers"
+
+
+class ASDNet(Adversarial):
+    """A confidence network for each voxel; unlabelled cases teach where it believes.
+
+    Attributes
+    ----------
+    semi : float
+        Weight of what is learnt from the unlabelled.
+    later : float
+        Share of the epochs after which they teach; not before the critic has begun.
+    threshold : float or "adaptive"
+        Confidence above which a voxel teaches; "adaptive": 1 − the last validation Dice.
+    beta : float
+        Each image's loss is weighed by (1 − its Dice)^beta; 0: all alike.
+    labelled : float
+        Share of the training patients whose labels are used, to compare with all; the
+        others' are not read.
+    """
+
+    weight: float = Field(default=0.05, ge=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    alone: float = Field(default=0.25, ge=0, lt=1)
+    semi: float = Field(default=0.5, ge=0)
+    later: float = Field(default=0.5, ge=0, lt=1)
+    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["adaptive"] = "adaptive"
+    beta: float = Field(default=1, ge=0)
+    labelled: float = Field(default=1, gt=0, le=1)

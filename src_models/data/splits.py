@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from src_models.errors import InputError
 
@@ -80,3 +82,26 @@ def split_cases(
             "more cases or change the shares of the split"
         )
     return Split(**{side: tuple(held) for side, held in sides.items()})
+
+
+def shared_out(
+    cases: Sequence[Case], share: float
+) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """Cases whose labels are used, and the images of the others, with −1 everywhere.
+
+    Cases of which nothing is known are among the others; so are whole groups, the last by
+    name, until `share` of the groups is left, at least one.
+    """
+    known = [case for case in cases if (case.labels >= 0).any()]
+    groups = sorted({case.group for case in known})
+    kept = set(groups[: max(1, round(share * len(groups)))])
+    used = {case.name for case in known if case.group in kept}
+    return (
+        tuple(case for case in cases if case.name in used),
+        tuple(_blind(case) for case in cases if case.name not in used),
+    )
+
+
+def _blind(case: Case) -> Case:
+    labels = np.full(case.labels.shape, -1, np.int16)
+    return replace(case, labels=labels, instances=None)

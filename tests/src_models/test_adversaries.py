@@ -18,7 +18,7 @@ from synthetic import method_recipe, sides, state
 from torch import nn
 from zoo import discs, labels
 
-from src_models.adversaries import segan
+from src_models.adversaries import asdnet, segan
 from src_models.adversaries.collapse import Referee, right_answers, symptom
 from src_models.adversaries.game import (
     CRITIC,
@@ -34,6 +34,8 @@ from src_models.adversaries.segan import MultiScaleCritic, apart
 from src_models.adversaries.vgan import critic_of
 from src_models.card import LabelRow
 from src_models.catalog.methods.adversarial import CARDS
+from src_models.data.loader import Key
+from src_models.data.splits import shared_out
 from src_models.errors import InputError
 from src_models.progress import Progress, drain
 from src_models.training import checkpoint
@@ -352,6 +354,101 @@ class TestSegAN:
             assert weights.abs().max() <= 0.01
 
 
+class TestASDNet:
+    def batch(self) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+        random = torch.Generator().manual_seed(0)
+        images = torch.randn(2, 1, 8, 8, generator=random)
+        return images, (images[:, 0] > 0).long(), {}
+
+    def test_images_done_badly_weigh_more(self, tmp_path: Path) -> None:
+        """One image is right, one wrong: their losses weighed by 1 − Dice, by hand."""
+        held = game(tmp_path, name="asdnet-confidence", beta=2)
+        batch, key = self.batch(), Key(1, 1, range(2))
+        sure = 4.0 * (2 * batch[1] - 1) * torch.tensor([1.0, -1.0])[:, None, None]
+        said = torch.stack([-sure, sure], 1)
+        terms = []
+        for b in range(2):
+            one = said[b : b + 1]
+            badly = 1 - float(soft_dice(one, batch[1][b]))
+            loss = held.supervised(one, (None, batch[1][b : b + 1], {}), key)
+            terms.append(badly**2 * float(loss))
+        assert terms[1] > 100 * terms[0]
+        assert asdnet.attended(held, said, batch, key) == pytest.approx(
+            sum(terms) / 2, rel=1e-5
+        )
+        plain = game(tmp_path, name="asdnet-confidence", beta=0)
+        wanted = plain.supervised(said, batch, key)
+        assert asdnet.attended(plain, said, batch, key) == wanted
+
+    def believing(self, tmp_path: Path, threshold: float | str) -> Any:
+        """A critic that believes the left half; a segmentor of one convolution."""
+        held = game(tmp_path, name="asdnet-confidence", threshold=threshold)
+
+        class Left(nn.Module):
+            def forward(self, map_BKS: torch.Tensor) -> torch.Tensor:
+                said = torch.full_like(map_BKS[:, :1], -3.0)
+                said[..., :4] = 3.0
+                return said + 0 * map_BKS.sum()
+
+        torch.manual_seed(0)
+        nets = {FOR_USE: nn.Conv2d(1, 2, 1), CRITIC: Left()}
+        return held, nets, asdnet.believed_labels(held, nets, self.batch()[0])
+
+    def test_only_what_is_believed_teaches(self, tmp_path: Path) -> None:
+        held, nets, loss = self.believing(tmp_path, 0.5)
+        logits = nets[FOR_USE](self.batch()[0])
+        own = -logits.log_softmax(1).amax(1)  # with its own likeliest class
+        wanted = own[..., :4].sum() / own.numel()
+        assert float(loss) == pytest.approx(float(wanted), rel=1e-5)
+        assert held.referee.end()[0][asdnet.BELIEVED] == 0.5
+        loss.backward()
+        assert nets[FOR_USE].weight.grad.any()
+
+    def test_nothing_believed_teaches_nothing(self, tmp_path: Path) -> None:
+        assert self.believing(tmp_path, 0.99)[2] == 0
+        # No epoch yet: nothing is known of the Dice, so the threshold is 1.
+        assert self.believing(tmp_path, "adaptive")[2] == 0
+
+    def test_the_threshold_follows_the_dice(self, tmp_path: Path) -> None:
+        held, nets, _ = self.believing(tmp_path, "adaptive")
+        for dice, share in ((0.9, 0.5), (0.99, 1.0)):  # the right half's is 0.047
+            held.referee.begin([{"dice": dice, CRITIC: 0.7}])
+            asdnet.believed_labels(held, nets, self.batch()[0])
+            assert held.referee.end()[0][asdnet.BELIEVED] == share
+
+    def test_labels_that_are_held_back_are_not_read(self, tmp_path: Path) -> None:
+        recipe = method_recipe("asdnet-confidence", {"labelled": 0.5, "alone": 0})
+        held = sides()
+        first, second, *rest = held.train
+        changed = [replace(one, labels=1 - one.labels) for one in rest]
+        bare = [replace(one, labels=np.full_like(one.labels, -1, "i2")) for one in rest]
+        for folder, others in (("one", rest), ("two", changed), ("three", bare)):
+            cases = replace(held, train=(first, second, *others))
+            drain(fit_of(recipe)(recipe, cases, tmp_path / folder, accelerator="cpu"))
+        assert same(state(tmp_path / "one"), state(tmp_path / "two"))
+        assert same(state(tmp_path / "one"), state(tmp_path / "three"))
+        rows = (tmp_path / "one/history.csv").read_text().splitlines()
+        assert rows[0].endswith(",baseline,believed,critic")
+        assert [row.split(",")[-2] == "nan" for row in rows[1:]] == [True, False]
+
+    def test_shared_out(self) -> None:
+        cases = sides().train
+        assert shared_out(cases, 1) == (cases, ())
+        labelled, bare = shared_out(cases, 0.1)
+        assert [case.name for case in labelled] == ["disc00"]
+        assert all((case.labels == -1).all() for case in bare)
+        assert [case.name for case in bare] == [case.name for case in cases[1:]]
+
+
+def soft_dice(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Of label 1, with a voxel added above and below."""
+    p = logits.softmax(1)[0, 1]
+    return (2 * (p * truth).sum() + 1) / (p.sum() + truth.sum() + 1)
+
+
+PLAIN = {"asdnet-confidence": {"beta": 0}}  # as if there were no critic, but for it
+
+
 def played(name: str, run: Path, options: dict[str, Any] | None = None) -> list[Epoch]:
     """The epochs of a whole run."""
     recipe = method_recipe(name, options)
@@ -399,11 +496,11 @@ class TestEveryMethod:
     def test_a_critic_without_weight_changes_nothing(
         self, name: str, tmp_path: Path
     ) -> None:
-        played(name, tmp_path / "silent", {"weight": 0})
+        played(name, tmp_path / "silent", {"weight": 0, **PLAIN.get(name, {})})
         kept = net_of(FOR_USE, tmp_path / "silent")
         assert kept
         assert same(kept, net_of(BASELINE, tmp_path / "silent"))
-        played(name, tmp_path / "heard", {"weight": 1})
+        played(name, tmp_path / "heard", {"weight": 1, **PLAIN.get(name, {})})
         assert not same(kept, net_of(FOR_USE, tmp_path / "heard"))
         assert same(kept, net_of(BASELINE, tmp_path / "heard"))
 
