@@ -149,7 +149,7 @@ class TestReferee:
 
 def game(tmp_path: Path, name: str = "luc-critic", **options: Any) -> Game:
     recipe = method_recipe(name, {"alone": 0, **options})
-    made = Game.of(recipe, sides(), ("cpu", 1, 1))
+    made = Game.of(recipe, sides(), ("cpu", 1, 1), also=(asdnet.BELIEVED,))
     made.referee.begin([])
     return made
 
@@ -171,7 +171,7 @@ class TestTeachAndHear:
         turns[0].loss.backward()
         assert made.grad is real.grad is None
         assert next(nets[CRITIC].parameters()).grad is not None
-        assert held.referee.end()[0] == {CRITIC: 1}
+        assert held.referee.end()[0][CRITIC] == 1
         held.hear(CRITIC, nets, made).backward()
         assert made.grad is not None
         assert (made.grad < 0).all()  # more of it would look more real
@@ -399,7 +399,7 @@ class TestASDNet:
         logits = nets[FOR_USE](self.batch()[0])
         own = -logits.log_softmax(1).amax(1)  # with its own likeliest class
         wanted = own[..., :4].sum() / own.numel()
-        assert float(loss) == pytest.approx(float(wanted), rel=1e-5)
+        assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
         assert held.referee.end()[0][asdnet.BELIEVED] == 0.5
         loss.backward()
         assert nets[FOR_USE].weight.grad.any()
@@ -417,12 +417,19 @@ class TestASDNet:
             assert held.referee.end()[0][asdnet.BELIEVED] == share
 
     def test_labels_that_are_held_back_are_not_read(self, tmp_path: Path) -> None:
-        recipe = method_recipe("asdnet-confidence", {"labelled": 0.5, "alone": 0})
+        half, whole = (
+            method_recipe("asdnet-confidence", {"labelled": share, "alone": 0})
+            for share in (0.5, 1)
+        )
         held = sides()
         first, second, *rest = held.train
         changed = [replace(one, labels=1 - one.labels) for one in rest]
         bare = [replace(one, labels=np.full_like(one.labels, -1, "i2")) for one in rest]
-        for folder, others in (("one", rest), ("two", changed), ("three", bare)):
+        for folder, recipe, others in (
+            ("one", half, rest),
+            ("two", half, changed),
+            ("three", whole, bare),
+        ):
             cases = replace(held, train=(first, second, *others))
             drain(fit_of(recipe)(recipe, cases, tmp_path / folder, accelerator="cpu"))
         assert same(state(tmp_path / "one"), state(tmp_path / "two"))
