@@ -17,8 +17,11 @@ from skimage.graph import MCP_Geometric
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-FLAT = 0.01  # what a step costs where nothing changes, in standard deviations
-SURE = 90.0  # percentile of the cost from which on the prior is 1
+FLAT = 0.001  # what a step costs where nothing changes, in standard deviations
+TOP, SURE = (
+    99.0,
+    0.5,
+)  # percentile of the cost, and the share of it where the prior is 1
 
 
 def objectness(image_CS: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
@@ -29,10 +32,12 @@ def objectness(image_CS: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float3
     image = image_CS.astype(float)
     spread = image.std(axis=tuple(range(1, image.ndim)), keepdims=True)
     image = image / np.maximum(spread, 1e-6)
-    slope = sum(
+    slopes = [
         ndimage.gaussian_gradient_magnitude(channel, 1, mode="nearest")
         for channel in image
-    )
+    ]
+    slope = np.mean(slopes, 0)
+    slope = np.maximum(slope - np.median(slope), 0)  # noise is no edge
     shape = image.shape[1:]
     rim = np.ones(shape, bool)
     rim[(slice(1, -1),) * len(shape)] = False
@@ -41,7 +46,7 @@ def objectness(image_CS: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float3
     # The steps alone, without any change of grey, make no object.
     away = ndimage.distance_transform_edt(~rim)
     cost = np.maximum(cost - FLAT * away, 0)
-    most = np.percentile(cost, SURE)
+    most = SURE * np.percentile(cost, TOP)
     found: npt.NDArray[np.float32] = np.clip(cost / max(most, 1e-6), 0, 1).astype(
         np.float32
     )

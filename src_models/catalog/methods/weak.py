@@ -81,7 +81,8 @@ CARDS: tuple[MethodCard, ...] = (
         choices=(
             "The prior, which the paper takes from detectors trained on photographs, is "
             "the geodesic distance from the image's rim across changes of grey (Wei et "
-            "al., ECCV 2012).",
+            "al., ECCV 2012), changes up to the median left out, 1 from half of its 99th "
+            "percentile on.",
             "In a patch the classes with a click count as present, and as absent those "
             "without a click in the whole image; background is always there.",
             "A click is a dot three voxels wide, so that it outlasts the random changes.",
