@@ -15,7 +15,7 @@ demo: setup  ## Segment, score and correct a sample in a real window
 	@$(BIN)/segreview demo
 
 test: setup  ## Run the tests (minutes)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-slow: setup  ## Run the long tests: training, many scans
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)

@@ -35,8 +35,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Qt without a screen aborts the whole process: say so before."""
+    if session.config.getoption("numprocesses", None):
+        return  # its workers have screens of their own
     if sys.platform.startswith("linux") and "DISPLAY" not in os.environ:
         raise pytest.UsageError("no screen, and no Xvfb to make one: run `make setup`")
 
