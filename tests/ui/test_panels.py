@@ -377,9 +377,8 @@ def test_the_models_panel(make_napari_viewer: Callable[[], Any], qtbot: Any) -> 
     panel.words.clear()
     panel.table.sortItems(3)  # by published parameters
     panel.table.selectRow(panel.table.rowCount() - 1)
-    shown = [card.published_parameters.values() for card in CARDS]
-    counts = [next(iter(some))[2] if some else 0 for some in shown]
-    largest = CARDS[counts.index(max(counts))]
+    counted = [card for card in CARDS.values() if card.published_parameters]
+    largest = max(counted, key=lambda c: next(iter(c.published_parameters.values()))[2])
     assert panel.about.text().startswith(largest.title)
     panel.part.setCurrentIndex(1)
     assert panel.table.rowCount() == len(METHODS)
