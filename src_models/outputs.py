@@ -52,6 +52,18 @@ def answer(said: Tensor | Outputs) -> Tensor:
     return said.logits if isinstance(said, Outputs) else said
 
 
+def of_images(said: Tensor | Outputs, at: slice) -> Tensor | Outputs:
+    """What was said of some images of a batch; a penalty stays that of all."""
+    if not isinstance(said, Outputs):
+        return said[at]
+    return said._replace(
+        logits=said.logits[at],
+        auxiliary=tuple(
+            Auxiliary(part.weight, part.logits[at]) for part in said.auxiliary
+        ),
+    )
+
+
 def judge(
     loss_of: Loss,
     said: Tensor | Outputs,

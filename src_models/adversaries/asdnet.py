@@ -26,7 +26,7 @@ from src_models.nets.confidence import (
     region_attention,
     sample_attention,
 )
-from src_models.outputs import Auxiliary, Outputs, answer
+from src_models.outputs import answer, of_images
 from src_models.training.taught import judged, maker_of
 from src_models.training.turns import FOR_USE, Turn
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from src_models.data.loader import Key
     from src_models.data.splits import Split
     from src_models.nets.atrous import Norm
+    from src_models.outputs import Outputs
     from src_models.progress import Progress
     from src_models.training.config import Recipe
     from src_models.training.curves import Epoch
@@ -113,8 +114,9 @@ def attended(game: Game, said: Tensor | Outputs, batch: Any, key: Key) -> Tensor
         return game.supervised(said, batch, key)
     terms = []
     for b in range(len(images)):
-        own = {name: one[b : b + 1] for name, one in maps.items()}
-        one, truth = only(said, b), labels[b : b + 1]
+        at = slice(b, b + 1)
+        own = {name: one[at] for name, one in maps.items()}
+        one, truth = of_images(said, at), labels[at]
         dice = 1 - dice_loss(answer(one), truth)
         loss = judged(game.recipe, one, truth, key.epoch, own)
         terms.append(sample_attention(dice, game.options.beta) * loss)
@@ -138,15 +140,3 @@ def believed_labels(game: Game, nets: Nets, images_BCS: Tensor) -> Tensor:
     share = (labels != IGNORE).float().mean()
     game.referee.note(BELIEVED, float(share))
     return share * cross_entropy(logits, labels)
-
-
-def only(said: Tensor | Outputs, b: int) -> Tensor | Outputs:
-    """What was said of one image of a batch."""
-    if not isinstance(said, Outputs):
-        return said[b : b + 1]
-    return said._replace(
-        logits=said.logits[b : b + 1],
-        auxiliary=tuple(
-            Auxiliary(part.weight, part.logits[b : b + 1]) for part in said.auxiliary
-        ),
-    )

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from src_models.data.augment import augmentation
-from src_models.data.splits import Split
+from src_models.data.splits import Split, shared_out
 from src_models.errors import InputError
-from src_models.losses import IGNORE
-from src_models.outputs import Auxiliary, Outputs, answer
+from src_models.outputs import answer, of_images
 from src_models.synthesis.warp import places, random_flow, warp
 from src_models.training.methods import options_of
 from src_models.training.parts import average_into
@@ -107,24 +105,6 @@ def fit(
     return (yield from learn(recipe, cases, run, work, fabric))
 
 
-def shared_out(
-    cases: Sequence[Case], share: float
-) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
-    """Those whose labels are used, and the images of the others.
-
-    Cases of which nothing is known are among the others; so are whole groups, the last by
-    name, until `share` of the groups is left.
-    """
-    known = [case for case in cases if (case.labels != IGNORE).any()]
-    groups = sorted({case.group for case in known})
-    kept = set(groups[: max(1, round(share * len(groups)))])
-    names = {case.name for case in known if case.group in kept}
-    return (
-        tuple(case for case in cases if case.name in names),
-        tuple(_blind(case) for case in cases if case.name not in names),
-    )
-
-
 class Pairs:
     """Makes labelled batches, and unlabelled ones with what changes them."""
 
@@ -175,7 +155,9 @@ class Pairs:
         both = torch.cat([made["images"], warp(made["seen"], flow)])
         said = nets[FOR_USE](both)
         maps = {k.removeprefix(MAP): v for k, v in made.items() if k.startswith(MAP)}
-        loss = judged(self.recipe, first_of(said, count), made["labels"], number, maps)
+        loss = judged(
+            self.recipe, of_images(said, slice(count)), made["labels"], number, maps
+        )
         if not weight:
             return loss
         with torch.no_grad():
@@ -204,21 +186,3 @@ def apart(found_BKS: Tensor, wished_BKS: Tensor, where_B1S: Tensor) -> Tensor:
     squares = (found_BKS - wished_BKS).square().mean(1, keepdim=True) * where_B1S
     total: Tensor = squares.sum() / where_B1S.sum().clamp(min=1)
     return total
-
-
-def first_of(said: Tensor | Outputs, count: int) -> Tensor | Outputs:
-    """What was said of the first images of a batch."""
-    if isinstance(said, Outputs):
-        return said._replace(
-            logits=said.logits[:count],
-            auxiliary=tuple(
-                Auxiliary(part.weight, part.logits[:count]) for part in said.auxiliary
-            ),
-        )
-    return said[:count]
-
-
-def _blind(case: Case) -> Case:
-    """The image alone."""
-    labels = np.full(case.labels.shape, IGNORE, np.int16)
-    return replace(case, labels=labels, instances=None)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from src_models.losses import loss_by_name
-from src_models.outputs import Auxiliary, Outputs, answer, judge, on_grid
+from src_models.outputs import Auxiliary, Outputs, answer, judge, of_images, on_grid
 
 CE = loss_by_name("ce")
 
@@ -29,6 +29,18 @@ def test_every_part_counts_with_its_weight() -> None:
         1.4 * CE(said, labels).item() + 2
     )
     assert answer(outputs) is said
+
+
+def test_of_some_images_alone() -> None:
+    said, side = logits(3, 2, 4), logits(3, 2, 2)
+    outputs = Outputs(said, (Auxiliary(0.4, side),), penalty=torch.tensor(2.0))
+    found = of_images(outputs, slice(1, 2))
+    assert torch.equal(answer(found), said[1:2])
+    assert isinstance(found, Outputs)
+    assert torch.equal(found.auxiliary[0].logits, side[1:2])
+    assert found.auxiliary[0].weight == 0.4
+    assert found.penalty == 2
+    assert torch.equal(answer(of_images(said, slice(2))), said[:2])
 
 
 def test_an_answer_that_weighs_nothing_learns_nothing() -> None:

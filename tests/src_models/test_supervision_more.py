@@ -15,13 +15,14 @@ from weak import method_recipe, sides
 from zoo import ball
 
 from src_models.data.loader import Key
+from src_models.data.splits import shared_out
 from src_models.errors import InputError
 from src_models.progress import drain
 from src_models.supervision.boxes import cut_out
 from src_models.supervision.marks import boxes, drawn, scribbles, with_marks
 from src_models.supervision.options import Boxes, Sizes
 from src_models.supervision.sizes import ANY, bounds_of, whole_images
-from src_models.supervision.teacher import Pairs, apart, inside, risen, shared_out
+from src_models.supervision.teacher import Pairs, apart, inside, risen
 from src_models.synthesis.warp import warp
 from src_models.training.curves import Epoch
 from src_models.training.methods import fit_of, options_of
