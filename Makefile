@@ -2,7 +2,7 @@
 BIN := .venv/bin
 ARGS :=
 
-.PHONY: help setup demo test test-slow lint format build constraints clean
+.PHONY: help setup demo test golden test-slow lint format build constraints clean
 
 help:  ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -16,6 +16,9 @@ demo: setup  ## Segment, score and correct a sample in a real window
 
 test: setup  ## Run the tests (minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+golden: setup  ## Renew the pictures that tests hold panels and reports against
+	GOLDEN=renew $(BIN)/python -m pytest tests/ui/test_golden_panels.py tests/engine/test_golden_reports.py
 
 test-slow: setup  ## Run the long tests: training, many scans
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)

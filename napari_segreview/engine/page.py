@@ -35,7 +35,7 @@ th { background: #f3f3f3; white-space: normal; vertical-align: bottom; }
 th.text, td.text, table.facts td, table.facts th { text-align: left; }
 td.text, table.facts td { white-space: normal; overflow-wrap: break-word; }
 table.facts th { white-space: nowrap; } table.facts td { overflow-wrap: anywhere; }
-td.text:first-child { min-width: 9rem; }
+td.text:first-child { min-width: 6.5rem; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 0; max-width: 20rem; } figcaption { font-size: .87rem; }
 img { max-width: 100%; display: block; background: #000; }
