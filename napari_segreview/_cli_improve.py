@@ -146,7 +146,7 @@ def gate_steps(
     """
     folders = (_folder(one), _folder(other))
     cases = tuple(read_pair(pair, marks_of("")) for pair in pairs)
-    from napari_segreview.engine.finetune import compare_models  # wakes torch
+    from napari_segreview.engine.judging import compare_models  # wakes torch
 
     return compare_models(*folders, cases, device)
 

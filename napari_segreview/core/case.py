@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_segreview.core.geometry import Grid, Unit
 from napari_segreview.core.labels import Coding, Label, LabelMap, LabelTable
+from napari_segreview.core.reviews import Mark  # noqa: TC001  pydantic reads it
 from src_models.card import Record, parse
 from src_models.errors import InputError
 
@@ -47,7 +48,7 @@ class LabelRow(Record):
 
 
 class CaseFacts(Record):
-    """What is needed to show the labels again where they lay."""
+    """What is needed to show the labels again where they lay, and what was checked."""
 
     name: str
     shape: tuple[int, ...]
@@ -57,6 +58,7 @@ class CaseFacts(Record):
     table: tuple[LabelRow, ...] = ()
     scan: ScanRef | None = None
     origin: Source = "chosen"
+    marks: tuple[Mark, ...] = ()
 
     @classmethod
     def of(

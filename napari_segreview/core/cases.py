@@ -177,7 +177,7 @@ class Cases:
             facts, edits = summary(path)
         except (InputError, OSError) as error:
             return Leftover(key=folder.name, time=when, fault=str(error))
-        if not edits and facts.origin == "chosen":
+        if not edits and not facts.marks and facts.origin == "chosen":
             return None
         return Leftover(key=folder.name, time=when, facts=facts, edits=edits)
 

@@ -172,7 +172,7 @@ class Clicking:
             raise InputError(f"There is nothing of label {value} in these labels.")
         whole = tuple(slice(0, side) for side in mask.shape)
         step = self._new("taken", patch=patch_of(whole, mask, mask), label=value)
-        self._take_scan(scan)
+        self._scan, self._key = scan, self._host.state.scan_key
         self.choose_label(value)
         self._become(done=(step,), undone=())
 
@@ -191,7 +191,7 @@ class Clicking:
             raise InputError("Click inside the image.")
         if self._scan is None or scan.data is not self._scan.data:
             self._drop()
-            self._take_scan(scan)
+            self._scan, self._key = scan, self._host.state.scan_key
         step = self._new("prompt", prompt=kept)
         self._become(done=(*self._clicks.done, step), undone=())
         self._ask()
@@ -342,6 +342,13 @@ class Clicking:
 
     # ── what happens around it ─────────────────────────────────────────────────
 
+    def adopt(self, steps: tuple[Step, ...], label: int) -> None:
+        """Go on with the steps of a project, on the chosen scan."""
+        self._scan, self._key = self._scan_now(), self._host.state.scan_key
+        self.choose_label(label)
+        fresh = [replace(step, ticket=self._new(step.kind).ticket) for step in steps]
+        self._become(done=tuple(fresh), undone=())
+
     def scan_changed(self) -> None:
         """Another scan was chosen, or the one that was clicked is closed."""
         if self._scan is not None and self._host.state.scan_key != self._key:
@@ -360,9 +367,6 @@ class Clicking:
         if not key:
             raise InputError("Open a scan first.")
         return self._shelf.scan(key)
-
-    def _take_scan(self, scan: Scan) -> None:
-        self._scan, self._key = scan, self._host.state.scan_key
 
     def _table(self) -> LabelTable:
         """Labels of the layer that is corrected, then those that are new."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from napari_segreview.core.click_store import read_clicks, steps_of, stored
 from napari_segreview.core.journal import why
 from napari_segreview.core.project import open_project, save_project
 from src_models.errors import InputError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.case import CaseFacts
+    from napari_segreview.core.click_store import StoredClicks
+    from napari_segreview.core.clicking import Clicking
     from napari_segreview.core.improving import Improving
     from napari_segreview.core.keeping import Keeping
     from napari_segreview.core.state import State
@@ -26,6 +29,11 @@ class Host(Protocol):
 
     @property
     def improving(self) -> Improving: ...
+
+    @property
+    def clicking(self) -> Clicking: ...
+
+    def choose_scan(self, key: str) -> None: ...
 
     def say(self, *, said: str = "", fault: str = "") -> None: ...
 
@@ -47,6 +55,7 @@ class Correcting:
 
         def show() -> None:
             ref = self._keeping.restore(key)
+            self._host.improving.take_marks(ref.key, self._keeping.marks(ref.key))
             self._host.say(said=self._keeping.work.said or f"Restored {ref.name}.")
 
         self._try(lambda: self._with_scans([self._keeping.leftover(key).facts], show))
@@ -60,7 +69,13 @@ class Correcting:
 
         def work() -> None:
             keepers = self._keeping.keepers()
-            save_project(path, keepers, reviews=self._host.improving.reviews())
+            clicking = self._host.clicking
+            save_project(
+                path,
+                keepers,
+                prompts=stored(clicking.scan, clicking.clicks),
+                reviews=self._host.improving.reviews(),
+            )
             self._host.say(said=f"Saved {len(keepers)} label layer(s) to {path}.")
 
         self._try(work)
@@ -73,13 +88,25 @@ class Correcting:
 
             def show() -> None:
                 for replayed in found.labels:
-                    self._keeping.adopt(replayed)
-                self._host.improving.take_reviews(found.manifest.reviews)
+                    key = self._keeping.adopt(replayed).key
+                    self._host.improving.take_marks(key, replayed.facts.marks)
+                for one in found.manifest.prompts:
+                    self._take_clicks(read_clicks(one))
                 self._host.say(said=f"Opened {path.name}.")
 
             self._with_scans(found.manifest.labels, show)
 
         self._try(work)
+
+    def _take_clicks(self, clicks: StoredClicks) -> None:
+        """Go on with the object that was open, if its scan is."""
+        key = self._keeping.layer_of(clicks.scan)
+        if key:
+            self._host.choose_scan(key)
+            scan = self._host.state.scan
+            if scan is not None:
+                steps = steps_of(clicks, scan)
+                self._host.clicking.adopt(steps, clicks.label)
 
     def close(self) -> None:
         """The window closes."""

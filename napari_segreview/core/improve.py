@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_segreview.core.reviews import checked_slices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Improved, VersionRow
@@ -22,6 +22,15 @@ PLAIN = {
     "rejected": "not better → the active model stays",
     "provisional": "provisional: usable on this scan, by choice; the active model stays",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A plane of an open scan along its first axis, and the model's doubt in nats."""
+
+    scan: str
+    plane: int
+    doubt: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +49,8 @@ class Improve:
         Of the latest run, in words.
     versions : tuple of VersionRow
         Of the chosen model.
-    queue : tuple of int
-        Planes along the first axis to correct next, the most doubtful first.
+    queue : tuple of Spot
+        Where to correct next, the most doubtful plane first.
     """
 
     marks: tuple[tuple[str, Marks], ...] = ()
@@ -51,7 +60,7 @@ class Improve:
     points: tuple[Point, ...] = ()
     verdict: str = ""
     versions: tuple[VersionRow, ...] = ()
-    queue: tuple[int, ...] = ()
+    queue: tuple[Spot, ...] = ()
 
     def marks_of(self, key: str) -> Marks:
         return dict(self.marks).get(key, ())
@@ -80,7 +89,35 @@ def verdict_of(improved: Improved) -> str:
     )
 
 
-def most_doubtful(doubts: Sequence[float], checked: set[int]) -> tuple[int, ...]:
-    """Planes that were not checked yet, by falling doubt; none without any doubt."""
-    order = sorted(range(len(doubts)), key=lambda plane: -doubts[plane])
-    return tuple(plane for plane in order if doubts[plane] > 0 and plane not in checked)
+def most_doubtful(
+    doubts: Mapping[str, Sequence[float]], checked: Mapping[str, set[int]]
+) -> tuple[Spot, ...]:
+    """Planes of all scans that were not checked yet, by falling doubt; none without any.
+
+    Both by the key of the scan; scans of which nothing is known to be checked may lack.
+    """
+    spots = [
+        Spot(key, plane, doubt)
+        for key, planes in doubts.items()
+        for plane, doubt in enumerate(planes)
+        if doubt > 0 and plane not in checked.get(key, ())
+    ]
+    return tuple(sorted(spots, key=lambda spot: -spot.doubt))
+
+
+def queue_in_words(queue: Sequence[Spot], names: Mapping[str, str]) -> str:
+    """E.g. "31 planes to look at, most in head (80 %), then neck (20 %)."."""
+    if not queue:
+        return "The model is sure everywhere that is not checked yet."
+    sums = dict.fromkeys((spot.scan for spot in queue), 0.0)
+    for spot in queue:
+        sums[spot.scan] += spot.doubt
+    line = f"{len(queue)} plane{'s' * (len(queue) != 1)} to look at"
+    if len(sums) < 2:
+        return f"{line}."
+    whole = sum(sums.values())
+    ranked = sorted(sums, key=lambda key: -sums[key])
+    shares = [
+        f"{names.get(key, '?')} ({100 * sums[key] / whole:.0f} %)" for key in ranked
+    ]
+    return f"{line}, most in {', then '.join(shares)}."

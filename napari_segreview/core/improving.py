@@ -5,20 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_segreview.core.improve import in_words, most_doubtful, verdict_of
-from napari_segreview.core.protocols import TuneWish, Wish
-from napari_segreview.core.reviews import Mark, Marks, Review, checked_mask, toggled
-from src_models.card import parse
+from napari_segreview.core.improve import in_words, verdict_of
+from napari_segreview.core.protocols import TuneWish
+from napari_segreview.core.reviews import (
+    Mark,
+    Marks,
+    Review,
+    box_mark,
+    checked_mask,
+    toggled,
+)
 from src_models.errors import InputError
 from src_models.progress import Curve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from psygnal import SignalInstance
 
+    from napari_segreview.core.clicking import Clicking
     from napari_segreview.core.improve import Improve
-    from napari_segreview.core.protocols import Engine, Improved, Segmentation, Shelf
+    from napari_segreview.core.protocols import Engine, Improved, Shelf
     from napari_segreview.core.state import State
     from src_models.progress import Progress
 
@@ -36,7 +43,12 @@ class Host(Protocol):
 
     def improved(self, improve: Improve) -> None: ...
 
+    @property
+    def clicking(self) -> Clicking: ...
+
     def choose_scan(self, key: str) -> None: ...
+
+    def keep_marks(self, key: str, marks: Marks) -> None: ...
 
 
 class Improving:
@@ -81,10 +93,30 @@ class Improving:
         """Mark all of the labels as right, or take that back."""
         self._on_labels(lambda key: self._mark(key, Mark(kind="scan")))
 
-    def mark_box(self, low: Sequence[int], high: Sequence[int]) -> None:
-        """Mark a region as right: its first voxel, and the one after its last."""
-        mark = Mark(kind="box", low=tuple(low), high=tuple(high))
-        self._on_labels(lambda key: self._mark(key, mark))
+    def mark_region(self) -> None:
+        """Let the user drag a rectangle in the slice that is looked at: that is right."""
+
+        def verb(key: str) -> None:
+            self._host.clicking.leave()
+            self._shelf.drag_box(key, lambda box: self._mark(key, box_mark(*box)))
+            self._host.say(said="Drag a rectangle round what is right in this slice.")
+
+        self._on_labels(verb)
+
+    def take_back(self) -> None:
+        """Take the latest mark back."""
+
+        def verb(key: str) -> None:
+            marks = self._improve.marks_of(key)
+            if not marks:
+                raise InputError("nothing is marked in these labels")
+            self._put(key, marks[:-1])
+
+        self._on_labels(verb)
+
+    def take_marks(self, key: str, marks: Marks) -> None:
+        """Labels that were restored have these marks."""
+        self._put(key, marks)
 
     def reviews(self) -> tuple[dict[str, Any], ...]:
         """What a project keeps of it."""
@@ -94,14 +126,6 @@ class Improving:
             for key, marks in self._improve.marks
             if key in names and marks
         )
-
-    def take_reviews(self, reviews: Sequence[Mapping[str, Any]]) -> None:
-        """Take over the marks of a project whose labels are open by now."""
-        keys = {ref.name: ref.key for ref in self._host.state.labels}
-        for one in reviews:
-            review = parse(Review, dict(one), "project")
-            if review.labels in keys:
-                self._put(keys[review.labels], review.marks)
 
     # ── learn ──────────────────────────────────────────────────────────────────
 
@@ -149,75 +173,6 @@ class Improving:
             self._host.state.scan_key
         )  # another version may be active
 
-    # ── versions ───────────────────────────────────────────────────────────────
-
-    def activate(self, version: str) -> None:
-        """Make an accepted version, or the base, the active one."""
-        state = self._host.state
-        try:
-            self._engine.activate(state.model, version)
-        except (InputError, OSError) as error:
-            self._host.say(fault=str(error))
-            return
-        self._list_versions()
-        self._host.choose_scan(state.scan_key)
-        self._host.say(said=f"{version} is now the active version.")
-
-    def try_version(self, version: str) -> None:
-        """Run a version on this scan, whatever its standing; the active one stays."""
-        state = self._host.state
-        if state.running is not None or state.scan is None:
-            return
-        try:
-            wish = self._engine.version_wish(state.model, version, state.device)
-        except InputError as error:
-            self._host.say(fault=str(error))
-            return
-
-        def then(answer: Segmentation) -> None:
-            self._shelf.show(answer.labels, state.scan_key)
-            self._settle(said=answer.said)
-
-        steps = self._engine.segment(state.scan, wish)
-        self._start("segment", state.scan.name, steps, then)
-
-    # ── next to correct ────────────────────────────────────────────────────────
-
-    def go_next(self) -> None:
-        """Show the plane in which a correction would teach most; look for it if need be."""
-
-        def verb(key: str) -> None:
-            state = self._host.state
-            if state.running is not None:
-                return
-            if self._improve.queue:
-                self._go(key)
-                return
-            if state.scan is None or not state.model:
-                raise InputError("open a scan and choose a model first")
-            wish = Wish(model=state.model, device=state.device)
-
-            def then(doubts: tuple[float, ...]) -> None:
-                self._become(queue=most_doubtful(doubts, self._checked(key)))
-                self._settle(said=f"{len(self._improve.queue)} planes to look at.")
-                self._go(key)
-
-            self._start(
-                "doubt", state.scan.name, self._engine.doubts(state.scan, wish), then
-            )
-
-        self._on_labels(verb)
-
-    def _go(self, key: str) -> None:
-        if self._improve.queue:
-            plane, *rest = self._improve.queue
-            self._become(queue=tuple(rest))
-            self._shelf.look(key, plane)
-
-    def _checked(self, key: str) -> set[int]:
-        marks = self._improve.marks_of(key)
-        return {one.index for one in marks if one.kind == "slice" and not one.axis}
-
     # ── within ─────────────────────────────────────────────────────────────────
 
     @property
@@ -238,6 +193,7 @@ class Improving:
         self._put(key, toggled(self._improve.marks_of(key), mark))
 
     def _put(self, key: str, marks: Marks) -> None:
+        self._host.keep_marks(key, marks)
         held = {**dict(self._improve.marks), key: marks}
         self._become(marks=tuple(held.items()))
         self._say_checked()
@@ -251,18 +207,9 @@ class Improving:
         marks = self._improve.marks_of(key)
         self._become(said=in_words(marks, labels) if labels else "")
 
-    def _list_versions(self) -> None:
-        self._become(versions=self._engine.versions(self._host.state.model))
-
     def _on_changed(self, old: State, new: State) -> None:
         if new.work.layer != old.work.layer:
             self._say_checked()
-        if (new.model, new.scan_key) != (old.model, old.scan_key):
-            self._become(queue=())
-        was = old.running
-        over = was is not None and was.kind == "improve" and new.running is None
-        if new.model != old.model or over:
-            self._list_versions()
 
     def _become(self, **changes: Any) -> None:
         self._host.improved(replace(self._improve, **changes))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.case import CaseFacts
     from napari_segreview.core.edits import Box, Readable
     from napari_segreview.core.labels import LabelTable
+    from napari_segreview.core.reviews import Marks
 
 FILE = "journal"
 SLACK = 1 << 20  # bytes a journal may hold beyond twice its content
@@ -256,6 +257,10 @@ class Keeper:
     def relabel(self, table: LabelTable) -> None:
         """The labels have other names, colours or codes now."""
         self._describe(table=rows_of(table))
+
+    def mark(self, marks: Marks) -> None:
+        """Other parts of the labels are checked by now."""
+        self._describe(marks=marks)
 
     def _describe(self, **facts: object) -> None:
         known = self._facts.model_copy(update=facts)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.journal import Replayed
     from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.protocols import LayerRef, Shelf
+    from napari_segreview.core.reviews import Marks
     from napari_segreview.core.scan import Scan
 
 
@@ -137,6 +138,15 @@ class Keeping:
             self._cases.discard(key)
             self._become(leftovers=self._cases.recoverable())
 
+    def mark(self, key: str, marks: Marks) -> None:
+        """Write down what is checked of a layer that is kept."""
+        if key in self._keepers:
+            self._keepers[key].mark(marks)
+
+    def marks(self, key: str) -> Marks:
+        """What its journal tells is checked."""
+        return self._keepers[key].facts.marks if key in self._keepers else ()
+
     def keepers(self) -> tuple[Keeper, ...]:
         """Of the open layers, in the order they were taken."""
         return tuple(self._keepers.values())
@@ -191,13 +201,16 @@ class Keeping:
             self._become(leftovers=self._cases.recoverable())
 
     def _beside(self, ref: ScanRef) -> str:
+        return self.layer_of(ref.identity)
+
+    def layer_of(self, identity: str) -> str:
         """The key of the open layer with that scan; "" if it is not open."""
         for layer in self._shelf.images():
             try:
                 found = scan_ref(self._shelf.scan(layer.key))
             except InputError:
                 continue
-            if found.identity == ref.identity:
+            if found.identity == identity:
                 return layer.key
         return ""
 

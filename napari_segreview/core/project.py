@@ -55,8 +55,10 @@ class Project(Record):
     labels : tuple of CaseFacts
         Each names its scan: where it was, and what it is. Number n has the files
         ``labels/n.journal`` and ``labels/n.npy``.
-    prompts, reviews : tuple of JSON objects
-        Clicks, and what was checked, in the order they were made.
+    prompts : tuple of JSON objects
+        The object that was being clicked, with its answers.
+    reviews : tuple of JSON objects
+        What was checked; a copy, for other programs, of what the journals tell.
     """
 
     schema_version: int = VERSION

@@ -106,6 +106,17 @@ class VersionRow:
     active: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubts:
+    """How unsure a model is of a scan, in nats: `voxels` is (t?, z?, y, x).
+
+    `planes`: along the first axis, the entropy of all voxels, summed; the frames' mean.
+    """
+
+    planes: tuple[float, ...]
+    voxels: npt.NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class Segmentation:
     """A model's answer, and one line that says what was done."""
@@ -232,14 +243,26 @@ class Engine(Protocol):
         """Raises InputError if that version may not be the active one."""
         ...
 
+    def compare_versions(
+        self, model: str, version: str, device: str
+    ) -> Generator[Progress, None, tuple[str, ...]]:
+        """How it does on the locked cases beside the active one, in words."""
+        ...
+
+    def export_version(self, model: str, version: str, path: Path) -> None:
+        """Write it as a zip; raises InputError or OSError."""
+        ...
+
+    def take_version(self, model: str, path: Path) -> str:
+        """Keep the version in a zip, not active; raises InputError or OSError."""
+        ...
+
     def version_wish(self, model: str, version: str, device: str) -> Wish:
         """A run of one version, active or not."""
         ...
 
-    def doubts(
-        self, scan: Scan, wish: Wish
-    ) -> Generator[Progress, None, tuple[float, ...]]:
-        """How unsure a model is in each plane along the first axis, in nats a plane."""
+    def doubts(self, scan: Scan, wish: Wish) -> Generator[Progress, None, Doubts]:
+        """Where a model is unsure; raises InputError if it cannot read the scan."""
         ...
 
 
@@ -302,6 +325,10 @@ class Shelf(Protocol):
         """
         ...
 
+    def show_doubts(self, found: Mapping[str, Doubts]) -> None:
+        """Show over image layers (keys) where a model is unsure, in place of earlier."""
+        ...
+
     def show_consensus(self, found: Consensus, beside: str) -> None:
         """Add majority and STAPLE as Labels layers, and where the readers disagree."""
         ...
@@ -326,7 +353,16 @@ class Shelf(Protocol):
         ...
 
     def look(self, key: str, plane: int) -> None:
-        """Show a plane along the layer's first spatial axis."""
+        """Show a plane along a layer's first spatial axis; raises InputError if gone."""
+        ...
+
+    def drag_box(
+        self, key: str, then: Callable[[tuple[Box, int | None]], None]
+    ) -> None:
+        """Let the user drag a rectangle in the plane of a layer that is looked at.
+
+        `then` gets its spatial slices, and the frame if any. Raises InputError as `plane`.
+        """
         ...
 
     def freeze(self, key: str) -> None:

@@ -48,6 +48,12 @@ class Review(Record):
 Marks = tuple[Mark, ...]
 
 
+def box_mark(box: Sequence[slice], frame: int | None) -> Mark:
+    """A region: the spatial slices of an array, and the frame of a layer with time."""
+    low, high = (one.start for one in box), (one.stop for one in box)
+    return Mark(kind="box", low=tuple(low), high=tuple(high), frame=frame)
+
+
 def toggled(marks: Marks, mark: Mark) -> Marks:
     """With the mark; without it, if it was there."""
     if mark in marks:

@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_segreview.core.clicking import Clicking
 from napari_segreview.core.correcting import Correcting
+from napari_segreview.core.doubting import Doubting
 from napari_segreview.core.errors import in_one_line
 from napari_segreview.core.improving import Improving
 from napari_segreview.core.jobs import Job
@@ -20,6 +21,7 @@ from napari_segreview.core.protocols import Segmentation, Wish
 from napari_segreview.core.reviewing import Reviewing
 from napari_segreview.core.scoring import Scoring
 from napari_segreview.core.state import JobKind, Running, State, view
+from napari_segreview.core.versioning import Versioning
 from src_models.errors import InputError
 from src_models.progress import Progress
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.improve import Improve
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
+    from napari_segreview.core.reviews import Marks
     from napari_segreview.core.scan import Scan
     from napari_segreview.core.scoring import Scorer
     from napari_segreview.core.work import Work
@@ -108,6 +111,8 @@ class Session:
         self.correcting = Correcting(self._keeping, self)
         self.improving = Improving(self, engine, shelf, self.start, self.settle)
         self.scoring = Scoring(self, shelf, scorer)
+        self.versioning = Versioning(self, engine, shelf, self.start, self.settle)
+        self.doubting = Doubting(self, engine, shelf, self.start, self.settle)
         self.layers_changed()
 
     @property
@@ -351,6 +356,9 @@ class Session:
 
     def _clicks_changed(self, clicks: Clicks) -> None:
         self._become(replace(self._state, clicks=clicks))
+
+    def keep_marks(self, key: str, marks: Marks) -> None:
+        self._keeping.mark(key, marks)
 
     def improved(self, improve: Improve) -> None:
         self._become(replace(self._state, improve=improve))

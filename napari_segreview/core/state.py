@@ -28,6 +28,7 @@ JobKind = Literal[
     "cohort",
     "improve",
     "doubt",
+    "judge",
 ]
 DOING = {
     "open": "Opening",
@@ -40,6 +41,7 @@ DOING = {
     "through": "Going through the slices of",
     "improve": "Improving on",
     "doubt": "Looking for doubts in",
+    "judge": "Judging",
 }
 
 

@@ -14,7 +14,13 @@ from napari_segreview.engine.offers import offers
 from napari_segreview.engine.predict import segment
 from napari_segreview.engine.readers import consensus, study
 from napari_segreview.engine.through import through
-from napari_segreview.engine.versions import activate, listed, version_folder
+from napari_segreview.engine.versions import (
+    activate,
+    export,
+    listed,
+    take,
+    version_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.prompts import Plane
     from napari_segreview.core.protocols import (
         Device,
+        Doubts,
         Improved,
         Mask,
         Offer,
@@ -140,12 +147,23 @@ class LocalEngine:
     def activate(self, model: str, version: str) -> None:
         activate(model, version)
 
+    def compare_versions(
+        self, model: str, version: str, device: str
+    ) -> Generator[Progress, None, tuple[str, ...]]:
+        from napari_segreview.engine.judging import compare_kept  # wakes torch
+
+        return (yield from compare_kept(model, version, device))
+
+    def export_version(self, model: str, version: str, path: Path) -> None:
+        export(model, version, path)
+
+    def take_version(self, model: str, path: Path) -> str:
+        return take(model, path)
+
     def version_wish(self, model: str, version: str, device: str) -> Wish:
         return Wish(model=str(version_folder(model, version)), device=device)
 
-    def doubts(
-        self, scan: Scan, wish: Wish
-    ) -> Generator[Progress, None, tuple[float, ...]]:
+    def doubts(self, scan: Scan, wish: Wish) -> Generator[Progress, None, Doubts]:
         from napari_segreview.engine.doubts import doubts  # wakes torch
 
         return (yield from doubts(scan, wish))

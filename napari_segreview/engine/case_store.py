@@ -46,6 +46,8 @@ class CaseFacts(Record):
         of another.
     voxels : str
         The file that goes with it.
+    known : int or None
+        As of `Corrected`.
     """
 
     schema_version: Literal[1] = 1
@@ -60,6 +62,7 @@ class CaseFacts(Record):
     has_channels: bool
     modality: str
     table: tuple[LabelRow, ...]
+    known: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +75,9 @@ class Corrected:
         Hashes: of the scan; of the patient or study, where it is known, else of the scan.
     checked : bool array
         Of the labels' shape.
+    known : int or None
+        Values from here on did not exist when it was checked: what is background there
+        may be one of them. None: all that there are existed.
     """
 
     id: str
@@ -79,6 +85,7 @@ class Corrected:
     scan: Scan
     labels: LabelMap
     checked: npt.NDArray[np.bool_]
+    known: int | None = None
 
 
 def corrected(
@@ -197,7 +204,7 @@ def load(case_id: str) -> Corrected:
     )
     table = LabelTable(tuple(rows))
     held = LabelMap(data=labels, grid=grid, table=table, name=scan.name)
-    return Corrected(facts.id, facts.group, scan, held, checked)
+    return Corrected(facts.id, facts.group, scan, held, checked, facts.known)
 
 
 def decide_side(group: str, model: str) -> Side:
@@ -242,6 +249,7 @@ def _facts(
             LabelRow(value=row.value, name=row.name, color=row.color)
             for row in case.labels.table.values()
         ),
+        known=case.known,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_segreview.core.protocols import Doubts
 from napari_segreview.core.scan import check_finite
 from napari_segreview.engine.device import usable
 from napari_segreview.engine.models import models
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
     from napari_segreview.core.scan import Scan
 
 
-def doubts(scan: Scan, wish: Wish) -> Generator[Progress, None, tuple[float, ...]]:
-    """The entropy of each plane along the first axis, summed over its voxels, in nats.
+def doubts(scan: Scan, wish: Wish) -> Generator[Progress, None, Doubts]:
+    """The entropy of each voxel, and its sum over each plane along the first axis.
 
-    The sum is how unsure the model is times how much of the plane that touches. Of a
-    scan over time, the frames' mean.
+    The sum is how unsure the model is times how much of the plane that touches.
 
     Raises
     ------
@@ -46,4 +46,7 @@ def doubts(scan: Scan, wish: Wish) -> Generator[Progress, None, tuple[float, ...
     found = yield from entropy(net, card, images_NCS, spacing=spacing, options=options)
     back = from_images(found, scan, card).reshape(scan.frames, *scan.grid.shape)
     planes = back.sum(axis=tuple(range(2, back.ndim))).mean(axis=0)
-    return tuple(np.round(planes.astype(float), 6).tolist())
+    return Doubts(
+        planes=tuple(np.round(planes.astype(float), 6).tolist()),
+        voxels=back.reshape(scan.data.shape[: back.ndim - 1 + scan.has_time]),
+    )

@@ -17,11 +17,19 @@ from typing import TYPE_CHECKING
 from napari_segreview.core.protocols import Improved
 from napari_segreview.engine.case_store import keep, kept, load
 from napari_segreview.engine.device import usable
-from napari_segreview.engine.lessons import as_cases, check_lesson, new_rows, scores
+from napari_segreview.engine.judging import (
+    Judged,
+    blank_scores,
+    judged,
+    numbers,
+    on_new,
+    refuse_learnt,
+    scored,
+)
+from napari_segreview.engine.lessons import as_cases, check_lesson, new_rows
 from napari_segreview.engine.models import models
 from napari_segreview.engine.offers import misfit
 from napari_segreview.engine.versions import (
-    Number,
     VersionRecord,
     activate,
     learnt_from,
@@ -33,11 +41,11 @@ from src_models.errors import InputError
 from src_models.progress import Curve, Point, Progress
 from src_models.training.extend import extend_head
 from src_models.training.finetune import Tuning, finetune
-from src_models.training.gate import CaseScore, Rules, Verdict, gate
+from src_models.training.gate import Rules, Verdict, gate
 from src_models.weights import load_model, save_model
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
     from pathlib import Path
 
     from torch import nn
@@ -45,7 +53,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.protocols import TuneWish
     from napari_segreview.engine.case_store import Corrected
     from napari_segreview.engine.versions import Standing
-    from src_models.card import TrainedCard
+    from src_models.card import LabelRow, TrainedCard
     from src_models.data.cases import Case
     from src_models.data.held import Fold
 
@@ -103,13 +111,14 @@ def improve(
     yield Progress(0, 0, "loading the model")
     folder = find_model(model, models())
     learnt = learnt_from(folder)
-    _refuse_locked(lessons, learnt)
+    refuse_locked(lessons, learnt)
     net, card = load_model(folder)
     tuning = replace(tuning, device=usable(tuning.device))
     run = _Run.of(net, card, lessons, tuning, learnt)
-    before = yield from run.scored(net, card)
+    before = yield from scored(net, card, run.locked, run.tuning.device)
+    before += blank_scores(run.locked, run.new)
     run.tuning = _what_is_left(tuning, time.monotonic() - began)
-    few = len({case.group for case in run.locked}) < rules.cases
+    few = len({case.group for case, _ in run.locked}) < rules.cases
     said = (yield from run.judged_by_folds()) if few else ()
     try:
         yield from run.train()
@@ -117,34 +126,13 @@ def improve(
         if run.learnt:
             run.keep("provisional", (UNJUDGED,))
         raise
-    after = yield from run.scored(run.as_written(), run.card)
-    verdict = gate(before, after, rules)
+    after = yield from scored(run.as_written(), run.card, run.locked, run.tuning.device)
+    verdict = on_new(gate(before, after, rules), run.locked, run.new)
     reasons = (*verdict.reasons, *said, *(() if run.learnt else (NO_GAIN,)))
     version = run.keep(verdict.decision, reasons, verdict, out)
     if verdict.decision == "accepted":
         activate(run.card.name, version)
     return Improved(version, verdict.decision, reasons)
-
-
-def compare_models(
-    one: Path, other: Path, cases: Sequence[Corrected], device: str = "auto"
-) -> Generator[Progress, None, Verdict]:
-    """The gate by itself: whether `other` may take the place of `one`.
-
-    Raises
-    ------
-    InputError
-        If one of them has learnt from a case, or cannot read one.
-    """
-    found: list[list[CaseScore]] = []
-    place = usable(device)
-    lessons = Lessons(fresh=(), locked=tuple(cases))
-    _refuse_locked(lessons, learnt_from(one) | learnt_from(other))
-    for folder in (one, other):
-        net, card = load_model(folder)
-        held = [case for item in cases for case in as_cases(item, card)]
-        found.append((yield from _scored(net, card, held, place)))
-    return gate(found[0], found[1])
 
 
 @dataclass(slots=True)
@@ -159,7 +147,8 @@ class _Run:
     ancestors_cases: frozenset[str]
     fresh: list[Case]
     earlier: list[Case]
-    locked: list[Case]
+    locked: list[Judged]
+    new: tuple[LabelRow, ...]
     learnt: bool = False  # better than it was, on the parts kept back
 
     @classmethod
@@ -177,11 +166,22 @@ class _Run:
         ]
         rows = new_rows([*lessons.fresh, *known[0]], card)
         grown, wider = extend_head(net, card, rows)
-        fresh, earlier, locked = (
+        fresh, earlier = (
             [case for one in side for case in as_cases(one, wider)]
-            for side in (lessons.fresh, *known)
+            for side in (lessons.fresh, known[0])
         )
-        return cls(net, card, grown, wider, tuning, learnt, fresh, earlier, locked)
+        return cls(
+            net,
+            card,
+            grown,
+            wider,
+            tuning,
+            learnt,
+            fresh,
+            earlier,
+            judged(known[1], wider),
+            rows,
+        )
 
     def train(self) -> Generator[Progress, None, None]:
         for event in self._tune(self.net, None, self.tuning):
@@ -192,8 +192,15 @@ class _Run:
     def _tune(
         self, net: nn.Module, fold: Fold | None, tuning: Tuning
     ) -> Generator[Progress, None, None]:
-        cases, replay = self.fresh, self.earlier
-        yield from finetune(self.card, net, cases, tuning, replay=replay, fold=fold)
+        yield from finetune(
+            self.card,
+            net,
+            self.fresh,
+            tuning,
+            replay=self.earlier,
+            fold=fold,
+            before=self.active,
+        )
 
     def judged_by_folds(self) -> Generator[Progress, None, tuple[str, ...]]:
         """Words on how candidates do on blocks of planes they have not learnt from."""
@@ -229,12 +236,6 @@ class _Run:
             self.net = self.net.half().float()
         return self.net
 
-    def scored(
-        self, net: nn.Module, card: TrainedCard
-    ) -> Generator[Progress, None, list[CaseScore]]:
-        """How a net does on the locked cases."""
-        return _scored(net, card, self.locked, self.tuning.device)
-
     def keep(
         self,
         standing: Standing,
@@ -253,7 +254,7 @@ class _Run:
             earlier=tuple(sorted(self.ancestors_cases)),
             standing=standing,
             reasons=reasons,
-            numbers=_numbers(verdict) if verdict else (),
+            numbers=numbers(verdict) if verdict else (),
             tuning=asdict(self.tuning),
             made=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -263,37 +264,6 @@ class _Run:
         return version
 
 
-def _scored(
-    net: nn.Module, card: TrainedCard, cases: Sequence[Case], device: str
-) -> Generator[Progress, None, list[CaseScore]]:
-    """Means over the images of each patient: slices of one are not cases."""
-    found: dict[tuple[str, str], list[CaseScore]] = {}
-    for at, rows in enumerate(scores(net, card, cases, device), 1):
-        for row in rows:
-            found.setdefault((cases[at - 1].group, row.structure), []).append(row)
-        yield Progress(at, len(cases), f"judging on case {at} of {len(cases)}")
-    return [
-        CaseScore(
-            group, structure, fmean(r.dice for r in rows), fmean(r.nsd for r in rows)
-        )
-        for (group, structure), rows in found.items()
-    ]
-
-
-def _numbers(verdict: Verdict) -> tuple[Number, ...]:
-    return tuple(
-        Number(
-            structure=one.structure,
-            metric=one.metric,
-            active=one.active,
-            candidate=one.candidate,
-            low=one.difference.low,
-            high=one.difference.high,
-        )
-        for one in verdict.changes
-    )
-
-
 def _what_is_left(tuning: Tuning, seconds: float) -> Tuning:
     """After the active model was loaded and judged; judging the candidate takes as long."""
     whole = tuning.budget_seconds
@@ -301,7 +271,7 @@ def _what_is_left(tuning: Tuning, seconds: float) -> Tuning:
     return replace(tuning, budget_seconds=left)
 
 
-def _refuse_locked(lessons: Lessons, learnt: frozenset[str]) -> None:
+def refuse_locked(lessons: Lessons, learnt: frozenset[str]) -> None:
     """No case may be learnt from and judged on; not by another scan of the patient."""
     locked = {one.group for one in lessons.locked}
     for one in (*lessons.fresh, *lessons.earlier):
@@ -310,12 +280,7 @@ def _refuse_locked(lessons: Lessons, learnt: frozenset[str]) -> None:
                 f"{one.scan.name} is one of the locked cases, which judge models and are "
                 "never learnt from; leave it out of training, or out of the locked ones"
             )
-    for one in lessons.locked:
-        if one.group in learnt:
-            raise InputError(
-                f"{one.scan.name} cannot judge: this model has learnt from it, or from "
-                "another scan of the patient; leave it out of the locked ones"
-            )
+    refuse_learnt(lessons.locked, learnt)
 
 
 def improve_on(case: Corrected, wish: TuneWish) -> Generator[Progress, None, Improved]:
@@ -334,6 +299,8 @@ def improve_on(case: Corrected, wish: TuneWish) -> Generator[Progress, None, Imp
     yield Progress(0, 0, "keeping the corrections")
     card = read_card(find_model(wish.model, models()))
     check_lesson(case, card)
+    top = int(case.labels.data[case.checked].max())
+    case = replace(case, known=max(card.net.classes, top + 1))
     side = keep(case, card.name)
     others = tuple(load(one) for one in kept("train", card.name) if one != case.id)
     locked = tuple(load(one) for one in kept("locked", card.name))

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from src_models.card import TrainedCard
 
 
-def as_cases(one: Corrected, card: TrainedCard) -> list[Case]:
+def as_cases(one: Corrected, card: TrainedCard, *, judging: bool = False) -> list[Case]:
     """The case as the model sees it, labels `IGNORE` where nothing was checked.
 
     Of several frames, or slices for a 2D net, those with a checked voxel, each a case.
+    Background that may be a structure which did not exist when it was checked teaches
+    nothing; `judging` keeps it (`scores` leaves those structures out).
 
     Raises
     ------
@@ -42,6 +44,8 @@ def as_cases(one: Corrected, card: TrainedCard) -> list[Case]:
     check_finite(one.scan.data, one.scan.name)
     images, spacing = as_images(one.scan, card)
     truth = np.where(one.checked, one.labels.data.astype(np.int16), np.int16(IGNORE))
+    if not judging and one.known is not None and one.known < card.net.classes:
+        truth[truth == 0] = IGNORE
     held = replace(one.scan, data=truth, has_channels=False)
     grey = card.model_copy(
         update={"net": card.net.model_copy(update={"in_channels": 1})}
@@ -107,15 +111,26 @@ def new_rows(lessons: Sequence[Corrected], card: TrainedCard) -> tuple[LabelRow,
 
 
 def scores(
-    net: nn.Module, card: TrainedCard, cases: Sequence[Case], device: str
+    net: nn.Module,
+    card: TrainedCard,
+    cases: Sequence[tuple[Case, int | None]],
+    device: str,
 ) -> Iterator[list[CaseScore]]:
-    """Dice and NSD of each structure that the model knows, case by case."""
+    """Dice and NSD of each structure that the model knows, case by case.
+
+    Parameters
+    ----------
+    cases : sequence of (Case, int or None)
+        With the values that existed when it was checked, as `Corrected.known`.
+    """
     options = Options(device=device, mirror=card.mirror, overlap=0.25)
-    known = {row.name for row in card.labels}
+    values = {row.name: row.value for row in card.labels}
     tolerance = card.locked.tolerance
-    for name, report in reports(net, card, cases, tolerance=tolerance, options=options):
+    only = [case for case, _ in cases]
+    told = reports(net, card, only, tolerance=tolerance, options=options)
+    for (name, report), (_, known) in zip(told, cases, strict=True):
         yield [
             CaseScore(name, row.name, row.dice, row.nsd)
             for row in report.rows
-            if row.name in known
+            if row.name in values and (known is None or values[row.name] < known)
         ]

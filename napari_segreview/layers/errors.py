@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from napari_segreview.core.protocols import Doubts
     from napari_segreview.core.readers import Consensus
     from napari_segreview.core.review import ErrorMaps
 
 SHOWN = "segreview-shown"  # in the metadata of layers that are only for looking at
+
+DOUBTS = "doubts"  # there: which of them
+SURE = 0.05  # of the highest entropy: below that nothing is shown
 
 # Too little, right, too much; the ends are apart for most colour-blind readers.
 DIVERGING = Colormap(
@@ -64,9 +68,31 @@ def consensus_layers(found: Consensus, beside: Layer | None) -> list[Layer]:
     return [*labels, disagreement]
 
 
+def doubt_layer(found: Doubts, beside: Layer) -> Image:
+    """Where a model is unsure, over its scan; clear where it is sure."""
+    highest = float(found.voxels.max(initial=0.0)) or 1.0
+    unsure = found.voxels > SURE * highest
+    return Image(
+        np.where(unsure, found.voxels, np.float32(np.nan)),
+        name=f"uncertainty of {beside.name}, nats",
+        colormap="inferno",
+        contrast_limits=(0.0, highest),
+        interpolation2d="nearest",
+        blending="additive",
+        opacity=0.6,
+        metadata={SHOWN: DOUBTS},
+        **{key: getattr(beside, key) for key in TRANSFORM},
+    )
+
+
 def is_shown_only(layer: Layer) -> bool:
     """Whether the layer is there to be looked at, and no scan or labels of the user's."""
     return isinstance(layer, (Image, Labels)) and bool(layer.metadata.get(SHOWN))
+
+
+def shows_doubts(layer: Layer) -> bool:
+    """Whether the layer is of `doubt_layer`."""
+    return bool(layer.metadata.get(SHOWN) == DOUBTS)
 
 
 def go_to(viewer: ViewerModel, layer: Layer, index: tuple[int, ...]) -> None:

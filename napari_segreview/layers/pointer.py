@@ -99,7 +99,7 @@ class Pointer:
         event.handled = True  # or the camera would pan
         try:
             image, scan, plane = self._target()
-            places = [self._place(image, scan, plane, event)]
+            places = [place_of(self._viewer, image, scan, plane, event)]
         except InputError as error:
             self._session.say(fault=str(error))
             return
@@ -108,7 +108,7 @@ class Pointer:
         yield
         while event.type == "mouse_move":
             event.handled = True
-            places.append(self._place(image, scan, plane, event))
+            places.append(place_of(self._viewer, image, scan, plane, event))
             draft = _prompt(clicks.tool, plane, places, positive=positive)
             self._show_draft(image, scan, draft)
             yield
@@ -148,16 +148,6 @@ class Pointer:
         if self._viewer.dims.ndisplay == 3:
             raise InputError("Go to the 2D view (Ctrl+Y) to click.")
         return image, state.scan, plane_shown(self._viewer, image, state.scan)
-
-    def _place(self, image: Layer, scan: Scan, plane: Plane, event: Any) -> Place:
-        """Where the mouse is, as a voxel of the scan."""
-        lead = self._viewer.dims.ndim - image.ndim
-        shown = [axis - lead for axis in event.dims_displayed]
-        world = np.asarray(event.position, float)[lead:]
-        at = on_screen(image, shown, world)[int(scan.has_time) :]
-        if plane.axis is not None:
-            at[plane.axis] = plane.index
-        return tuple(float(v) for v in at)
 
     def _image(self) -> Layer | None:
         key = self._session.state.scan_key
@@ -227,6 +217,19 @@ def plane_shown(viewer: ViewerModel, image: Layer, scan: Scan) -> Plane:
     if not plane.inside(scan):
         raise InputError("The slider is outside this scan: move it back to click.")
     return plane
+
+
+def place_of(
+    viewer: ViewerModel, image: Layer, scan: Scan, plane: Plane, event: Any
+) -> Place:
+    """Where the mouse is, as a voxel of the scan."""
+    lead = viewer.dims.ndim - image.ndim
+    shown = [axis - lead for axis in event.dims_displayed]
+    world = np.asarray(event.position, float)[lead:]
+    at = on_screen(image, shown, world)[int(scan.has_time) :]
+    if plane.axis is not None:
+        at[plane.axis] = plane.index
+    return tuple(float(v) for v in at)
 
 
 def on_screen(

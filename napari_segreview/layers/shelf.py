@@ -21,15 +21,18 @@ from napari_segreview.layers.conversion import (
 from napari_segreview.layers.edits import LayerEdits
 from napari_segreview.layers.errors import (
     consensus_layers,
+    doubt_layer,
     error_layers,
     go_to,
     is_shown_only,
+    shows_doubts,
 )
 from napari_segreview.layers.looking import look_at, plane_of
 from napari_segreview.layers.placing import is_drawing, transform_of
+from napari_segreview.layers.regions import RegionDrag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Layer
@@ -37,8 +40,10 @@ if TYPE_CHECKING:
     from napari_segreview.core.edits import Box, Tool
     from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.labels import Label, LabelMap, LabelTable
+    from napari_segreview.core.protocols import Doubts
     from napari_segreview.core.readers import Consensus
     from napari_segreview.core.review import ErrorMaps
+    from napari_segreview.layers.regions import Taken
 
 
 class NapariShelf:
@@ -47,6 +52,7 @@ class NapariShelf:
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
         self._edits: dict[str, LayerEdits] = {}
+        self._drag: RegionDrag | None = None
 
     def images(self) -> tuple[LayerRef, ...]:
         return self._refs(Image)
@@ -105,10 +111,22 @@ class NapariShelf:
 
     def show_errors(self, maps: ErrorMaps, beside: str) -> None:
         fresh = error_layers(maps, self._find(beside))
-        for layer in [one for one in self._viewer.layers if is_shown_only(one)]:
-            self._viewer.layers.remove(layer)
+        self._remove(
+            [
+                one
+                for one in self._viewer.layers
+                if is_shown_only(one) and not shows_doubts(one)
+            ]
+        )
         for layer in fresh:
             self._viewer.add_layer(layer)
+
+    def show_doubts(self, found: Mapping[str, Doubts]) -> None:
+        self._remove([one for one in self._viewer.layers if shows_doubts(one)])
+        for key, doubts in found.items():
+            beside = self._find(key)
+            if beside is not None:  # not closed meanwhile
+                self._viewer.add_layer(doubt_layer(doubts, beside))
 
     def show_consensus(self, found: Consensus, beside: str) -> None:
         for layer in consensus_layers(found, self._find(beside)):
@@ -132,11 +150,18 @@ class NapariShelf:
         return plane_of(self._viewer, layer, self.label_map(key).has_time)
 
     def look(self, key: str, plane: int) -> None:
-        layer = self._get(key, Labels)
-        time = int(self.label_map(key).has_time)
-        box = [slice(0, side) for side in layer.data.shape]
+        layer = self._get(key, (Image, Labels))
+        of = self.label_map(key) if isinstance(layer, Labels) else self.scan(key)
+        time = int(of.has_time)
+        box = [slice(0, side) for side in _shape(layer)[: layer.ndim]]
         box[time] = slice(plane, plane + 1)
         look_at(self._viewer, layer, tuple(box))
+
+    def drag_box(self, key: str, then: Callable[[Taken], None]) -> None:
+        if self._drag is not None:
+            self._drag.stop()
+        layer, labels = self._get(key, Labels), self.label_map(key)
+        self._drag = RegionDrag(self._viewer, layer, labels, then)
 
     def freeze(self, key: str) -> None:
         self._get(key, Labels).editable = False
@@ -198,7 +223,11 @@ class NapariShelf:
             (layer for layer in self._viewer.layers if _ref(layer).key == key), None
         )
 
-    def _get(self, key: str, kind: type[Layer]) -> Layer:
+    def _remove(self, layers: Iterable[Layer]) -> None:
+        for layer in layers:
+            self._viewer.layers.remove(layer)
+
+    def _get(self, key: str, kind: type[Layer] | tuple[type[Layer], ...]) -> Layer:
         layer = self._find(key)
         if not isinstance(layer, kind):
             raise InputError("that layer was closed; choose another one")

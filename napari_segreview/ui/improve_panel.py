@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from superqt import QCollapsible
 
 from napari_segreview.core.improve import BUDGETS, LOSSES
@@ -21,13 +20,10 @@ from napari_segreview.ui.form import (
     say,
     wrapped_label,
 )
+from napari_segreview.ui.version_list import VersionList
 
 if TYPE_CHECKING:
-    from napari_segreview.core.protocols import VersionRow
     from napari_segreview.core.session import Session
-
-MOST = 6  # versions shown at once, the latest
-BASE = "base"
 
 
 class ImprovePanel(Panel):
@@ -46,13 +42,21 @@ class ImprovePanel(Panel):
         self.scan = QPushButton("✓ Whole scan")
         self.scan.setToolTip("All slices are right; again to take it back")
         self.scan.clicked.connect(improving.mark_scan)
+        self.region = QPushButton("✓ Region")
+        self.region.setToolTip(
+            "Drag a rectangle in this slice: what lies in it is right, background too"
+        )
+        self.region.clicked.connect(improving.mark_region)
+        self.back = QPushButton("Unmark")
+        self.back.setToolTip("Take the latest mark back")
+        self.back.clicked.connect(improving.take_back)
         self.next = QPushButton("Next to correct (Alt+N)")
         self.next.setShortcut(QKeySequence("Alt+N"))
         self.next.setToolTip(
             "Go to the slice where the model is unsure over the largest area; the first "
-            "time the whole scan is looked at"
+            "time all open scans are looked at, and where it is unsure is shown"
         )
-        self.next.clicked.connect(improving.go_next)
+        self.next.clicked.connect(session.doubting.go_next)
         self.checked = wrapped_label("checked")
         self.budget = combo("How long to learn; it ends by itself")
         self.budget.activated.connect(
@@ -66,9 +70,7 @@ class ImprovePanel(Panel):
         self.run.clicked.connect(improving.improve)
         self.curve = Curve()
         self.verdict = wrapped_label("verdict")
-        self.rows = QWidget()
-        self._rows = column(self.rows)
-        self._drawn: tuple[VersionRow, ...] | None = None
+        self.versions = VersionList(session)
         self._lay_out()
         self.follow()
 
@@ -78,6 +80,10 @@ class ImprovePanel(Panel):
         marks.addWidget(self.slice)
         marks.addWidget(self.scan)
         layout.addLayout(marks)
+        more = QHBoxLayout()
+        more.addWidget(self.region)
+        more.addWidget(self.back)
+        layout.addLayout(more)
         layout.addWidget(self.checked)
         layout.addWidget(self.next)
         rows = form()
@@ -91,15 +97,16 @@ class ImprovePanel(Panel):
         fold.setDuration(0)
         fold.addWidget(inside)
         layout.addWidget(fold)
-        for one in (self.run, self.curve, self.verdict, self.rows):
+        for one in (self.run, self.curve, self.verdict, self.versions):
             layout.addWidget(one)
 
     def draw(self, state: State) -> None:
         improve, busy = state.improve, view(state).busy
         chosen = bool(state.work.layer)
-        for button in (self.slice, self.scan):
+        for button in (self.slice, self.scan, self.region):
             button.setEnabled(chosen)
-        self.next.setEnabled(chosen and not busy)
+        self.back.setEnabled(bool(improve.marks_of(state.work.layer)))
+        self.next.setEnabled(state.scan is not None and bool(state.model) and not busy)
         say(self.checked, improve.said)
         budgets = [(str(one), in_words(60 * one)) for one in BUDGETS]
         fill(self.budget, budgets, str(improve.budget_minutes))
@@ -113,53 +120,6 @@ class ImprovePanel(Panel):
         )
         self.curve.show_points(improve.points)
         say(self.verdict, improve.verdict)
-        if improve.versions != self._drawn:
-            self._draw_versions(improve.versions)
-
-    def _draw_versions(self, versions: tuple[VersionRow, ...]) -> None:
-        self._drawn = versions
-        while (item := self._rows.takeAt(0)) is not None:
-            old = item.widget()
-            if old is not None:
-                old.hide()
-                old.deleteLater()
-        for one in (*versions[:1], *versions[1:][-MOST:]):
-            self._rows.addWidget(self._row(one))
-        self.rows.setVisible(len(versions) > 1)
-
-    def _row(self, one: VersionRow) -> QWidget:
-        row = QWidget()
-        row.setObjectName(one.id)
-        text = wrapped_label("version")
-        text.setText(f"{'● ' if one.active else '○ '}{one.title}: {_standing(one)}")
-        text.setToolTip("\n".join(one.reasons))
-        line = QHBoxLayout(row)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.addWidget(text, stretch=1)
-        if one.active:
-            line.addWidget(QLabel("active"))
-        elif one.standing == "accepted":
-            words = "Roll back" if one.id == BASE else "Use"
-            button = QPushButton(words)
-            button.setToolTip("Make this the active version")
-            button.clicked.connect(partial(self._activate, one.id))
-            line.addWidget(button)
-        else:
-            button = QPushButton("Try here")
-            button.setToolTip("Run it on this scan; the active version stays")
-            button.clicked.connect(partial(self._try, one.id))
-            line.addWidget(button)
-        return row
-
-    def _activate(self, version: str) -> None:
-        self.session.improving.activate(version)
-
-    def _try(self, version: str) -> None:
-        self.session.improving.try_version(version)
-
-
-def _standing(one: VersionRow) -> str:
-    return "the model itself" if one.id == BASE else one.standing
 
 
 def _why_not(state: State) -> str:

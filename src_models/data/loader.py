@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from src_models.data.augment import OverFrames
+    from src_models.data.cases import Case
     from src_models.data.patches import Patch, PatchSampler
 
 K = TypeVar("K")
@@ -109,9 +110,12 @@ class BatchMaker:
 
     def cases(self, epoch: int, step: int) -> tuple[str, ...]:
         """Names of the cases that all processes' patches of a step are of, each once."""
-        key = Key(epoch, step, self.share.whole)
-        drawn = [self.sampler.case_of(self._random(key, i)) for i in key.indices]
+        drawn = self.drawn(Key(epoch, step, self.share.whole))
         return tuple(sorted({case.name for case in drawn}))
+
+    def drawn(self, key: Key) -> tuple[Case, ...]:
+        """The case of each sample of a batch, in their order; nothing is cut."""
+        return tuple(self.sampler.case_of(self._random(key, i)) for i in key.indices)
 
     def make(self, key: Key) -> Batch:
         """The batch of a key."""

@@ -2,8 +2,9 @@
 
 Only voxels that were checked teach: all others are `IGNORE`, and no term of the loss sees
 them. The layers nearest the answer move first, then all, at a small rate; earlier cases
-are shown again so that they are not forgotten. Part of the corrections is kept back to
-measure, and the weights that did best on it are what is returned.
+are shown again so that they are not forgotten, and there the answer is also held to that
+of the model before (`distil`). Part of the corrections is kept back to measure, and the
+weights that did best on it are what is returned.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -28,9 +29,10 @@ from src_models.data.patches import PatchSampler
 from src_models.errors import InputError
 from src_models.inference.predict import computes_half
 from src_models.losses import IGNORE, loss_by_name
-from src_models.outputs import judge
+from src_models.outputs import answer, judge
 from src_models.progress import Curve, Point, Progress
-from src_models.training.extend import class_tensors
+from src_models.training.distil import distil
+from src_models.training.late import late_parameters
 from src_models.training.parts import average_into
 
 if TYPE_CHECKING:
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
 ENDLESS = 10**9
 FOREGROUND = 0.7  # share of patches round a structure
 HELD_PATCHES = 8
-LATE = 1 / 3  # of the layers, those used last
 WARMUP = 10  # steps
 
 
@@ -64,6 +65,8 @@ class Tuning:
         An expression of `src_models.losses`.
     replay : float
         Share of patches from earlier cases, if there are any; in [0, 1).
+    remember : float
+        What the distance from the model before weighs on them, beside the loss.
     learning_rate : float
         Of AdamW, at its highest.
     light : float
@@ -77,7 +80,8 @@ class Tuning:
     budget_seconds: float = 180.0
     steps: int | None = None
     loss: str = "dice + ce"
-    replay: float = 0.25
+    replay: float = 0.5
+    remember: float = 1.0
     learning_rate: float = 5e-4
     light: float = 0.15
     ema: float = 0.98
@@ -95,6 +99,7 @@ def finetune(
     *,
     replay: Sequence[Case] = (),
     fold: Fold | None = None,
+    before: nn.Module | None = None,
 ) -> Generator[Progress | Curve, None, nn.Module]:
     """Train `net` on; it is changed in place, and returned.
 
@@ -110,6 +115,9 @@ def finetune(
         Earlier ones, against forgetting.
     fold : Fold, optional
         What to learn from and what to measure on; `hold_out` of the cases without.
+    before : nn.Module, optional
+        The model that is to be remembered on `replay`; `net` as it comes without. It may
+        know fewer classes.
 
     Raises
     ------
@@ -125,7 +133,7 @@ def finetune(
     clock = _Clock(tuning)
     yield Progress(0, 0, "preparing the checked parts")
     torch.manual_seed(tuning.seed)
-    desk = _desk(card, net, fold, replay, loss, clock)
+    desk = _desk(card, net, before or net, fold, replay, loss, clock)
     best, points = -1.0, list[Point]()
     kept = {name: one.clone() for name, one in net.state_dict().items()}
     try:
@@ -188,11 +196,14 @@ class _Desk:
     maker: BatchMaker
     held: tuple[tuple[Tensor, Tensor], ...]
     clock: _Clock
+    old: frozenset[Case]  # of the cases, those that are shown again
+    before: nn.Module
 
 
 def _desk(
     card: TrainedCard,
     net: nn.Module,
+    before: nn.Module,
     fold: Fold,
     replay: Sequence[Case],
     loss: Loss,
@@ -229,6 +240,7 @@ def _desk(
     return _Desk(
         net=learning,
         ema=deepcopy(learning).requires_grad_(False).eval(),
+        before=deepcopy(before).to(tuning.device).requires_grad_(False).eval(),
         optimizer=_optimizer(learning, card, tuning),
         maker=maker,
         held=tuple(
@@ -236,6 +248,7 @@ def _desk(
             for image, labels in drawn
         ),
         clock=clock,
+        old=frozenset(old),
     )
 
 
@@ -251,39 +264,6 @@ def _optimizer(
     return torch.optim.AdamW(groups, lr=tuning.learning_rate, weight_decay=1e-4)
 
 
-@torch.no_grad()
-def late_parameters(net: nn.Module, card: TrainedCard) -> frozenset[str]:
-    """Names of the parameters used last on the way to the answer, and of all heads."""
-    used: dict[str, None] = {}  # in the order of their last use
-
-    def note(name: str) -> Any:
-        def hook(*_: Any) -> None:
-            used.pop(name, None)
-            used[name] = None
-
-        return hook
-
-    hooks = [
-        module.register_forward_hook(note(name))
-        for name, module in net.named_modules()
-        if next(module.parameters(recurse=False), None) is not None
-    ]
-    device, training = next(net.parameters()).device, net.training
-    try:
-        net.eval()(torch.zeros(1, card.net.in_channels, *card.patch, device=device))
-    finally:
-        for one in hooks:
-            one.remove()
-        net.train(training)
-    last = [*used][-max(1, math.ceil(LATE * len(used))) :]
-    names = {
-        f"{layer}.{name}" if layer else name
-        for layer in last
-        for name, _ in net.get_submodule(layer).named_parameters(recurse=False)
-    }
-    return frozenset(names | class_tensors(card.net))
-
-
 def _steps(
     desk: _Desk, loss: Loss, tuning: Tuning
 ) -> Iterator[tuple[int, float | None]]:
@@ -293,8 +273,10 @@ def _steps(
     checked, step = 0, 0
     keys = range(1, 2), tuning.steps or ENDLESS
     with closing(desk.maker.batches(*keys, workers=1)) as batches:
-        for step, batch in enumerate(batches, 1):
-            losses.append(_learn(desk, batch, loss, tuning, step))
+        for key, batch in zip(desk.maker.share.keys(*keys), batches, strict=False):
+            step = key.step
+            old = torch.tensor([case in desk.old for case in desk.maker.drawn(key)])
+            losses.append(_learn(desk, batch, old, loss, tuning, step))
             along = desk.clock.along(step)
             due = int(along * tuning.checks) > checked or along >= 1
             yield step, float(np.mean(losses)) if due else None
@@ -304,8 +286,10 @@ def _steps(
                 checked, losses = int(along * tuning.checks), []
 
 
-def _learn(desk: _Desk, batch: Batch, loss: Loss, tuning: Tuning, step: int) -> float:
-    """One step; its loss."""
+def _learn(
+    desk: _Desk, batch: Batch, old: Tensor, loss: Loss, tuning: Tuning, step: int
+) -> float:
+    """One step; its loss. `old`: (B,) which samples are of cases shown again."""
     along = desk.clock.along(step - 1)
     rate = tuning.learning_rate * min(1.0, step / WARMUP)
     rate *= max(0.02, 0.5 * (1 + math.cos(math.pi * along)))
@@ -313,9 +297,9 @@ def _learn(desk: _Desk, batch: Batch, loss: Loss, tuning: Tuning, step: int) -> 
     late["lr"], early["lr"] = rate, rate if along >= tuning.light else 0.0
     desk.net.train()
     half = computes_half(tuning.device.partition(":")[0])
-    value, sound = _gradient(desk, batch, loss, tuning.device, half=half)
+    value, sound = _gradient(desk, batch, old, loss, tuning, half=half)
     if half and not sound:  # rounding: over few voxels a norm divides by almost nothing
-        value, sound = _gradient(desk, batch, loss, tuning.device, half=False)
+        value, sound = _gradient(desk, batch, old, loss, tuning, half=False)
     if not sound:
         raise InputError(
             f"the loss is not a number at step {step}; the best weights so far are "
@@ -327,20 +311,32 @@ def _learn(desk: _Desk, batch: Batch, loss: Loss, tuning: Tuning, step: int) -> 
 
 
 def _gradient(
-    desk: _Desk, batch: Batch, loss: Loss, device: str, *, half: bool
+    desk: _Desk, batch: Batch, old: Tensor, loss: Loss, tuning: Tuning, *, half: bool
 ) -> tuple[float, bool]:
     """The loss, its clipped gradient in the net; whether both are numbers."""
+    device = tuning.device
     images, labels = batch.images.to(device), batch.labels.to(device)
     maps = {name: one.to(device) for name, one in batch.maps.items()}
     desk.optimizer.zero_grad(set_to_none=True)
+    remember = tuning.remember > 0 and bool(old.any())
     with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=half):
         said = desk.net(images)
+        earlier = _earlier(desk.before, images[old]) if remember else None
     found = judge(loss, said, labels, maps)
+    if earlier is not None:
+        share = old.float().mean().item()
+        found = found + tuning.remember * share * distil(answer(said)[old], earlier)
     if found.requires_grad:
         found.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(desk.net.parameters(), 1.0)
     value = float(found.detach())
     return value, math.isfinite(value) and bool(norm.isfinite())
+
+
+@torch.no_grad()
+def _earlier(before: nn.Module, images: Tensor) -> Tensor:
+    said: Tensor = before(images)
+    return said
 
 
 @torch.inference_mode()

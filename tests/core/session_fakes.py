@@ -11,6 +11,7 @@ from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import Label, LabelMap, LabelTable
 from napari_segreview.core.protocols import (
     Device,
+    Doubts,
     LayerRef,
     Offer,
     Segmentation,
@@ -115,6 +116,9 @@ class FakeShelf:
 
     def show_consensus(self, found: Consensus, beside: str) -> None:
         self.shown.append((found.majority.name, beside))
+
+    def show_doubts(self, found: Mapping[str, Doubts]) -> None:
+        self.shown += [("doubts", key) for key in found]
 
     def table(self, key: str) -> LabelTable:
         return self.label_map(key).table

@@ -13,9 +13,21 @@ from session_fakes import FakeEngine, FakeLibrary, FakeShelf, a_scan
 
 from napari_segreview.core.cases import Cases
 from napari_segreview.core.geometry import Grid
-from napari_segreview.core.improve import in_words, most_doubtful, verdict_of
+from napari_segreview.core.improve import (
+    in_words,
+    most_doubtful,
+    queue_in_words,
+    verdict_of,
+)
 from napari_segreview.core.labels import LabelMap
-from napari_segreview.core.protocols import Improved, Segmentation, VersionRow, Wish
+from napari_segreview.core.project import open_project
+from napari_segreview.core.protocols import (
+    Doubts,
+    Improved,
+    Segmentation,
+    VersionRow,
+    Wish,
+)
 from napari_segreview.core.reviews import (
     Mark,
     Review,
@@ -107,7 +119,18 @@ def test_words() -> None:
 
 
 def test_the_most_doubtful_first() -> None:
-    assert most_doubtful((1.0, 5.0, 0.0, 3.0, 9.0), {4}) == (1, 3, 0)
+    planes = {"a": (1.0, 5.0, 0.0, 3.0, 9.0), "b": (4.0,)}
+    found = most_doubtful(planes, {"a": {4}})
+    assert [(spot.scan, spot.plane) for spot in found] == [
+        ("a", 1),
+        ("b", 0),
+        ("a", 3),
+        ("a", 0),
+    ]
+    words = queue_in_words(found, {"a": "head", "b": "neck"})
+    assert words == "4 planes to look at, most in head (69 %), then neck (31 %)."
+    assert queue_in_words(found[:1], {}) == "1 plane to look at."
+    assert "sure everywhere" in queue_in_words((), {})
 
 
 # ── verbs ──────────────────────────────────────────────────────────────────────────
@@ -120,20 +143,25 @@ class Shelf(FakeShelf):
     """Where slice 1 is looked at."""
 
     at: tuple[int, int, int | None] = (0, 1, None)
-    looked: list[int] = field(default_factory=list)
+    looked: list[tuple[str, int]] = field(default_factory=list)
     frozen: list[str] = field(default_factory=list)
+    drags: list[Any] = field(default_factory=list)
 
     def plane(self, key: str) -> tuple[int, int, int | None]:
         return self.at
 
     def look(self, key: str, plane: int) -> None:
-        self.looked.append(plane)
+        self._get(key)
+        self.looked.append((key, plane))
 
     def bind(self, *_: Any) -> None:
         pass
 
     def release(self, key: str) -> None:
         pass
+
+    def drag_box(self, key: str, then: Any) -> None:
+        self.drags.append(then)
 
     def freeze(self, key: str) -> None:
         self.frozen.append(key)
@@ -165,6 +193,18 @@ class Teacher(FakeEngine):
             raise InputError("bad is rejected")
         self.active = version
 
+    def compare_versions(
+        self, model: str, version: str, device: str
+    ) -> Generator[Progress, None, tuple[str, ...]]:
+        yield Progress(1, 1)
+        return "rejected", f"{version} is worse"
+
+    def export_version(self, model: str, version: str, path: Path) -> None:
+        path.write_text(version)
+
+    def take_version(self, model: str, path: Path) -> str:
+        return "0004-gh"
+
     def version_wish(self, model: str, version: str, device: str) -> Wish:
         return Wish(model=f"{model}@{version}", device=device)
 
@@ -173,17 +213,19 @@ class Teacher(FakeEngine):
         yield Progress(1, 1)
         return Segmentation(deep_labels(), "done")
 
-    def doubts(
-        self, scan: Any, wish: Any
-    ) -> Generator[Progress, None, tuple[float, ...]]:
+    def doubts(self, scan: Any, wish: Any) -> Generator[Progress, None, Doubts]:
         yield Progress(1, 1)
-        return (1.0, 9.0, 3.0)
+        if scan.name == "neck":
+            return Doubts((0.0, 0.0, 5.0), np.zeros(SHAPE, "f4"))
+        return Doubts((1.0, 9.0, 3.0), np.zeros(SHAPE, "f4"))
 
 
 class Window:
     """A session that corrects a 3D layer."""
 
-    def __init__(self, root: Path, submit: Callable[..., None]) -> None:
+    def __init__(
+        self, root: Path, submit: Callable[..., None], *, choose: bool = True
+    ) -> None:
         self.shelf, self.engine = Shelf(), Teacher()
         ticks = iter(range(10_000))
         self.session = Session(
@@ -197,7 +239,8 @@ class Window:
         self.shelf.tell = self.session.layers_changed
         self.shelf.add(a_scan(flat=False))
         self.key = self.shelf.add(deep_labels()).key
-        self.session.correcting.choose(self.key)
+        if choose:
+            self.session.correcting.choose(self.key)
         self.verbs = self.session.improving
 
     @property
@@ -243,28 +286,60 @@ def test_a_fault_is_said_and_the_list_is_read_again(window: Window) -> None:
     assert window.improve.verdict == ""
 
 
-def test_versions_are_chosen_and_tried(window: Window) -> None:
-    window.verbs.activate("0002-cd")
+def test_versions_are_chosen_and_tried(window: Window, tmp_path: Path) -> None:
+    verbs = window.session.versioning
+    verbs.activate("0002-cd")
     assert window.engine.active == "0002-cd"
     assert "0002-cd is now" in window.session.state.said
-    window.verbs.activate("bad")
+    verbs.activate("bad")
     assert window.session.state.fault == "bad is rejected"
-    window.verbs.try_version("0003-ef")
+    verbs.try_version("0003-ef")
     assert window.engine.wishes[-1].model == "deep@0003-ef"
     assert window.engine.active == "0002-cd"
+    verbs.compare("0003-ef")
+    assert window.improve.verdict == "rejected\n0003-ef is worse"
+    verbs.export("0003-ef", tmp_path / "one.zip")
+    assert "Saved 0003-ef" in window.session.state.said
+    verbs.export("0003-ef", tmp_path / "no folder" / "one.zip")
+    assert "No such file" in window.session.state.fault
+    verbs.take(tmp_path / "one.zip")
+    assert window.session.state.said == "Kept as 0004-gh, not active."
 
 
 def test_next_to_correct_goes_by_doubt(window: Window) -> None:
     window.verbs.mark_slice()  # plane 1, the most doubtful, is checked already
-    window.verbs.go_next()
-    window.verbs.go_next()
-    assert window.shelf.looked == [2, 0]
+    head = window.session.state.scan_key
+    window.session.doubting.go_next()
+    window.session.doubting.go_next()
+    assert window.shelf.looked == [(head, 2), (head, 0)]
+    assert window.shelf.shown == [("doubts", head)]
+
+
+def test_all_open_scans_that_the_model_reads_are_ranked(window: Window) -> None:
+    session, head = window.session, window.session.state.scan_key
+    neck = window.shelf.add(a_scan("neck", flat=False)).key
+    window.shelf.add(a_scan("flat"))  # the model reads 3D only
+    session.choose_scan(head)
+    session.choose_model("deep")
+    session.doubting.go_next()
+    assert "most in head (72 %), then neck (28 %)" in session.state.said
+    session.doubting.go_next()
+    assert window.shelf.looked == [(head, 1), (neck, 2)]
+    assert session.state.scan_key == neck
+    session.choose_model("flat")
+    assert session.state.improve.queue == ()
+    session.choose_model("deep")
+    session.doubting.go_next()
+    del window.shelf.layers[neck]
+    session.layers_changed()
+    session.doubting.go_next()  # the one in the closed scan is passed over
+    assert window.shelf.looked[-1] == (head, 2)
 
 
 def test_without_labels_it_says_what_to_do(tmp_path: Path) -> None:
     window = Window(tmp_path, lambda job: job.run())
     window.session.correcting.choose("")
-    for verb in (window.verbs.mark_slice, window.verbs.improve, window.verbs.go_next):
+    for verb in (window.verbs.mark_slice, window.verbs.improve):
         verb()
         assert window.session.state.fault == "choose the labels that you correct first"
 
@@ -281,13 +356,38 @@ def test_cancelled_the_window_reads_the_versions_again(tmp_path: Path) -> None:
     assert [row.id for row in window.improve.versions] == ["0009-stopped"]
 
 
-def test_a_project_keeps_the_marks(window: Window, tmp_path: Path) -> None:
+def test_a_region_is_dragged_and_the_latest_mark_taken_back(window: Window) -> None:
     window.verbs.mark_slice()
-    held = window.verbs.reviews()
+    window.verbs.mark_region()
+    assert "Drag a rectangle" in window.session.state.said
+    (then,) = window.shelf.drags
+    then(((slice(1, 2), slice(2, 4), slice(0, 7)), None))
+    box = Mark(kind="box", low=(1, 2, 0), high=(2, 4, 7))
+    assert window.improve.marks_of(window.key) == (Mark(index=1), box)
+    window.verbs.take_back()
+    window.verbs.take_back()
+    assert window.improve.marks_of(window.key) == ()
+    window.verbs.take_back()
+    assert window.session.state.fault == "nothing is marked in these labels"
+
+
+def test_a_killed_program_loses_no_mark(tmp_path: Path) -> None:
+    window = Window(tmp_path / "a", lambda job: job.run())
     window.verbs.mark_slice()
-    assert window.verbs.reviews() == ()
-    window.verbs.take_reviews(held)
-    assert window.improve.marks_of(window.key) == (Mark(index=1),)
+    window.session.correcting.save_project(tmp_path / "case.segreview")
+    (keeper,) = window.session._keeping.keepers()
+    keeper._leave()  # as a killed process does
+    later = Window(tmp_path / "a", lambda job: job.run(), choose=False)
+    later.session.correcting.restore(later.session.state.work.leftovers[0].key)
+    key = later.session.state.work.layer
+    assert later.improve.marks_of(key) == (Mark(index=1),)
+    assert later.improve.said == "1 of 3 slices checked"
+    other = Window(tmp_path / "b", lambda job: job.run(), choose=False)
+    other.session.correcting.open_project(tmp_path / "case.segreview")
+    key = other.session.state.work.layer
+    assert other.improve.marks_of(key) == (Mark(index=1),)
+    (review,) = open_project(tmp_path / "case.segreview").manifest.reviews
+    assert Review.model_validate(review).marks == (Mark(index=1),)
 
 
 def test_labels_are_copied_before_they_teach(tmp_path: Path) -> None:

@@ -19,23 +19,31 @@ from napari_segreview.engine.finetune import (
     UNJUDGED,
     Lessons,
     _what_is_left,
-    compare_models,
     improve,
+)
+from napari_segreview.engine.judging import (
+    blank_scores,
+    compare_models,
+    judged,
+    on_new,
 )
 from napari_segreview.engine.lessons import as_cases, new_rows
 from napari_segreview.engine.models import BASE, VARIABLE, active_id, models, own_folder
 from napari_segreview.engine.versions import version_folder, versions
-from src_models.card import read_card
+from src_models.card import LabelRow, read_card
 from src_models.errors import InputError
 from src_models.progress import Curve, drain
 from src_models.training.finetune import Tuning
-from src_models.training.gate import Rules
+from src_models.training.gate import CaseScore, Rules, gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 LOCKED = discs(20, 21, 22, 23)
+CARD3 = tiny_card(2).model_copy(
+    update={"net": tiny_card(2).net.model_copy(update={"classes": 3})}
+)
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +170,63 @@ def test_a_model_learns_a_structure_it_did_not_know(model: str) -> None:
     card = read_card(version_folder(model, found.version))
     assert card.net.classes == 3
     assert [row.name for row in card.labels] == ["blob", "second"]
+
+
+def test_a_new_structure_that_locked_cases_hold_is_judged(model: str) -> None:
+    fresh = tuple(disc(seed, value=2) for seed in (1, 2, 3, 4))
+    locked = tuple(disc(seed, value=2) for seed in (20, 21, 22, 23))
+    found = drain(improve(model, Lessons(fresh=fresh, locked=locked), QUICK))
+    assert found.standing == "accepted", found.reasons
+    record = versions(model)[1].record
+    assert record is not None
+    second = next(one for one in record.numbers if one.structure == "second")
+    assert second.active == 0  # it did not know it
+    assert second.candidate > 0.3
+
+
+def rows(*values: int) -> tuple[LabelRow, ...]:
+    return tuple(LabelRow(value=v, name=f"part {v}", color=(1, 0, 0)) for v in values)
+
+
+def test_a_new_structure_that_no_locked_case_holds_is_provisional() -> None:
+    cases = judged(LOCKED, tiny_card(2))
+    same = [CaseScore(case.group, "blob", 0.8, 0.8) for case, _ in cases]
+    verdict = gate(same, same)
+    assert verdict.decision == "rejected"
+    assert on_new(verdict, cases, ()) == verdict
+    assert on_new(verdict, cases, rows(1)) == verdict  # they hold label 1
+    softer = on_new(verdict, cases, rows(2))
+    assert softer.decision == "provisional"
+    assert "no locked case holds part 2" in softer.reasons[0]
+    worse = [replace(one, dice=0.5) for one in same]
+    assert on_new(gate(same, worse), cases, rows(2)).decision == "rejected"
+
+
+def test_of_a_model_that_does_not_know_it_by_hand() -> None:
+    cases = judged(
+        (disc(1), replace(disc(2, value=2), known=2), disc(3, value=2)), CARD3
+    )
+    found = {one.case: one.dice for one in blank_scores(cases, rows(2))}
+    assert found == {disc(1).group: 1.0, disc(3).group: 0.0}  # unknown in the second
+
+
+def test_background_may_be_what_did_not_exist_when_it_was_checked() -> None:
+    earlier = replace(disc(1), known=2)
+    (taught,), (judging,) = (
+        as_cases(earlier, CARD3, judging=one) for one in (False, True)
+    )
+    assert set(np.unique(taught.labels)) == {-1, 1}
+    assert set(np.unique(judging.labels)) == {0, 1}
+    (whole,) = as_cases(replace(earlier, known=3), CARD3)
+    assert set(np.unique(whole.labels)) == {0, 1}
+
+
+def test_what_existed_is_kept_with_a_case(model: str, brief: None) -> None:
+    engine, wish = LocalEngine(), TuneWish(model=model, device="cpu")
+    for seed, value, known in ((1, 1, 2), (2, 2, 3)):
+        one = disc(seed, value=value)
+        drain(engine.improve(one.scan, one.labels, one.checked, wish))
+        assert case_store.load(one.id).known == known
 
 
 def test_one_number_has_one_name() -> None:
@@ -364,8 +429,11 @@ def test_doubts_have_a_number_a_plane(model: str) -> None:
     scan = disc(1).scan
     wish = LocalEngine().version_wish(model, BASE, "cpu")
     found = drain(doubts(scan, wish))
-    assert len(found) == scan.grid.shape[0]
-    assert all(0 <= one <= 24 * np.log(2) + 1e-6 for one in found)
+    assert len(found.planes) == scan.grid.shape[0]
+    assert found.voxels.shape == scan.data.shape
+    assert (found.voxels >= 0).all()
+    assert (found.voxels <= np.log(2) + 1e-6).all()
+    assert found.planes == pytest.approx(found.voxels.sum(axis=1).tolist(), abs=1e-3)
 
 
 def test_the_rules_are_the_gates() -> None:

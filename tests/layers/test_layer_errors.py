@@ -12,6 +12,7 @@ from napari.layers import Labels
 
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import LabelMap, LabelTable
+from napari_segreview.core.protocols import Doubts
 from napari_segreview.core.review import ErrorMaps
 from napari_segreview.core.scan import Scan
 from napari_segreview.layers.shelf import NapariShelf
@@ -68,6 +69,28 @@ def test_they_lie_on_the_labels_and_are_not_offered(shelf: NapariShelf) -> None:
     assert [one.name for one in shelf.images()] == ["scan"]
     assert not layers["false positive"].editable
     assert tuple(layers[-1].contrast_limits) == (-4, 4)
+
+
+def test_doubts_lie_on_their_scan_and_take_the_place_of_earlier(
+    shelf: NapariShelf,
+) -> None:
+    scan = shelf.add(Scan(data=np.zeros(GRID.shape, np.uint8), grid=GRID, name="scan"))
+    voxels = np.zeros(GRID.shape, np.float32)
+    voxels[2, 3, 4], voxels[0, 0, 0] = 0.6, 0.001
+    shelf.show_errors(maps(), scan.key)
+    for _ in range(2):
+        shelf.show_doubts({scan.key: Doubts((), voxels), "closed": Doubts((), voxels)})
+    layers = viewer_of(shelf).layers
+    assert len(layers) == 5
+    doubt = layers["uncertainty of scan, nats"]
+    at = (2, 3, 4)
+    assert np.allclose(doubt.data_to_world(at), layers["scan"].data_to_world(at))
+    assert np.argwhere(np.isfinite(doubt.data)).tolist() == [[*at]]
+    assert [one.name for one in shelf.images()] == ["scan"]
+    shelf.show_errors(maps(), scan.key)  # leaves them
+    assert doubt in layers
+    shelf.look(scan.key, 5)
+    assert layers["scan"].world_to_data(viewer_of(shelf).dims.point)[0] == 5
 
 
 def test_too_little_and_too_much_have_the_colours_of_missed_and_false() -> None:

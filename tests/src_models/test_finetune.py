@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+from monai import transforms as mt
 from zoo import COLOR, discs, make_card
 
 from src_models.card import LabelRow, NetSpec
 from src_models.catalog import CARDS, create_model, create_net
 from src_models.data.held import folds, hold_out
+from src_models.data.loader import BatchMaker, Share
 from src_models.data.patches import PatchSampler
 from src_models.errors import InputError
 from src_models.inference import Options
 from src_models.inference.uncertainty import entropy
 from src_models.progress import Curve, drain
 from src_models.training import finetune as page
+from src_models.training.distil import distil
 from src_models.training.extend import class_tensors, extend_head
-from src_models.training.finetune import Tuning, finetune, late_parameters
+from src_models.training.finetune import Tuning, finetune
+from src_models.training.late import late_parameters
 
 if TYPE_CHECKING:
     from src_models.data.cases import Case
@@ -152,6 +157,56 @@ def test_replay_is_drawn_by_its_share() -> None:
     random = np.random.default_rng(0)
     names = [sampler.case_of(random).name for _ in range(400)]
     assert 160 < names.count("old") < 240
+
+
+def test_where_it_is_shown_earlier_cases_it_stays_close_to_the_model_before() -> None:
+    """The labels of the earlier cases are spoiled: they pull it away, it is held back."""
+    before, card = fresh_net(), make_card()
+    spoiled = [replace(case, labels=1 - case.labels) for case in discs(3, seed=1)]
+    images = torch.stack([torch.from_numpy(case.image).float() for case in spoiled])
+    apart = []
+    for remember in (0.0, 20.0):
+        net = deepcopy(before)
+        tuning = replace(
+            QUICK, steps=30, remember=remember, replay=0.9, light=0.0, batch=4, ema=0.0
+        )
+        steps = finetune(card, net, discs(2), tuning, replay=spoiled, before=before)
+        apart.append(last_weights(steps, images, before))
+    assert apart[1] < 0.5 * apart[0]
+
+
+def last_weights(steps: Any, images: torch.Tensor, before: torch.nn.Module) -> float:
+    """How far the net that learns is from the one before, at the end of a run."""
+    seen: list[torch.nn.Module] = []
+    average = page.average_into
+
+    def spy(ema: torch.nn.Module, net: torch.nn.Module, decay: float) -> None:
+        seen[:] = [net]
+        average(ema, net, decay)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "average_into", spy)
+        drain(steps)
+    with torch.no_grad():
+        return distil(seen[0].eval()(images), before.eval()(images)).item()
+
+
+def test_a_batch_maker_knows_whose_each_sample_is() -> None:
+    cases = [
+        replace(case, image=np.full_like(case.image, at), name=str(at))
+        for at, case in enumerate(discs(5))
+    ]
+    maker = BatchMaker(
+        sampler=PatchSampler(cases, (8, 8), 0.5),
+        augment=mt.Compose([]),
+        share=Share(batch=3),
+        seed=4,
+        classes=2,
+    )
+    keys = list(maker.share.keys(range(1, 2), 6))
+    for key in keys:
+        values = [int(image.flatten()[0]) for image in maker.make(key).images]
+        assert [int(case.name) for case in maker.drawn(key)] == values
 
 
 def test_every_patch_has_a_checked_voxel() -> None:

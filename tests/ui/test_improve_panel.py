@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QFileDialog, QPushButton, QToolButton
 from tiny_model import save_tiny
 
 from napari_segreview._widgets import session_of
@@ -42,7 +42,10 @@ def press(qtbot: Any, button: Any) -> None:
 
 @pytest.mark.usefixtures("own")
 def test_mark_improve_verdict(
-    make_napari_viewer: Callable[[], Any], qtbot: Any
+    make_napari_viewer: Callable[[], Any],
+    qtbot: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     viewer = make_napari_viewer()
     _, dock = viewer.window.add_plugin_dock_widget("napari-segreview", "SegReview")
@@ -73,7 +76,7 @@ def test_mark_improve_verdict(
     panel.curve.grab()  # draws without a fault
 
     def buttons() -> list[str]:
-        return [one.text() for one in panel.rows.findChildren(QPushButton)]
+        return [one.text() for one in panel.versions.rows.findChildren(QPushButton)]
 
     qtbot.waitUntil(lambda: buttons() == ["Try here"])  # rows of before go later
 
@@ -81,6 +84,28 @@ def test_mark_improve_verdict(
     qtbot.waitUntil(lambda: session.state.running is None, timeout=60_000)
     assert shelf.plane(key)[1] != 2
     assert len(session.state.improve.queue) == 4
+    assert "uncertainty of scan, nats" in viewer.layers
+
+    # The rest of a version: its menu, and out and in again by the dialogs.
+    (more,) = panel.versions.rows.findChildren(QToolButton)
+    actions = {one.text(): one for one in more.menu().actions()}
+    assert list(actions) == ["Compare with the active one", "Export…"]
+    archive = str(tmp_path / "one.zip")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (archive, ""))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (archive, ""))
+    actions["Compare with the active one"].trigger()
+    qtbot.waitUntil(lambda: session.state.running is None, timeout=60_000)
+    assert "no locked cases yet" in session.state.fault
+    actions["Export…"].trigger()
+    assert "Saved 0001" in session.state.said
+    press(qtbot, panel.versions.take)
+    assert "Kept as 0002" in session.state.said
+    qtbot.waitUntil(lambda: buttons() == ["Try here"] * 2)
+
+    press(qtbot, panel.back)
+    assert not session.state.improve.marks_of(key)
+    press(qtbot, panel.region)
+    assert "Drag a rectangle" in session.state.said
 
 
 def test_marking_needs_one_slice_in_sight(
