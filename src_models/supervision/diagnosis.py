@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from src_models.supervision.multitask import (
     known,
     learn_tasks,
 )
-from src_models.supervision.samples import Samples, samples_of
+from src_models.supervision.samples import Samples, samples_of_ready
 from src_models.training.methods import options_of
 from src_models.training.taught import (
     check_all,
@@ -208,10 +208,13 @@ def tasks_of(recipe: Recipe, cases: Split, options: Diagnoses, reader: Reader) -
     """Masks by the recipe's loss; the diagnosis by cross entropy once its time has come."""
     tap, segmentor = reader.tap, reader.segmentor
     alone = round(options.alone * recipe.train.epochs)
-    maker = samples_of(
+    seen = ready(cases.train, recipe)
+    nothing = [
+        replace(case, instances=np.zeros(case.labels.shape, np.uint8)) for case in seen
+    ]
+    maker = samples_of_ready(
         recipe,
-        cases.train,
-        beside=lambda case: np.zeros(case.labels.shape, np.uint8),
+        nothing,
         facts=lambda case: torch.tensor(reader.names.of(case)),
         known=False,
     )

@@ -17,7 +17,7 @@ from skimage.graph import route_through_array
 
 from src_models.data.splits import Split
 from src_models.errors import InputError
-from src_models.training.taught import check_all
+from src_models.training.taught import check_all, ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +91,23 @@ def check_marks(cases: Sequence[Case], *, background: bool = True) -> None:
 def marked_only(cases: Sequence[Case]) -> tuple[Case, ...]:
     """The cases of which anything is known."""
     return tuple(case for case in cases if (case.labels != UNKNOWN).any())
+
+
+def ready_marks(recipe: Recipe, cases: Sequence[Case]) -> list[Case]:
+    """The cases as the net sees them, but those whose marks are lost on its grid.
+
+    Raises
+    ------
+    InputError
+        If all are.
+    """
+    seen = list(marked_only(ready(cases, recipe)))
+    if not any((case.labels > 0).any() for case in seen):
+        raise InputError(
+            f"{recipe.name}: on the grid of the net, {recipe.spacing} mm, no mark of a "
+            "structure is left; paint wider ones, or give a finer spacing"
+        )
+    return seen
 
 
 def drawn(case: Case, how: Callable[..., Labels], **options: Any) -> Case:

@@ -6,15 +6,16 @@ Supervision", ECCV 2016. https://arxiv.org/abs/1506.02106
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from src_models.outputs import answer
-from src_models.supervision.marks import points, with_marks
+from src_models.supervision.marks import points, ready_marks, with_marks
 from src_models.supervision.objectness import objectness
-from src_models.supervision.samples import Samples, samples_of
+from src_models.supervision.samples import Samples, samples_of_ready
 from src_models.supervision.terms import image_level, prior_term
 from src_models.training.methods import options_of
 from src_models.training.taught import judged, method_of, segmentor_of
@@ -70,7 +71,9 @@ def fit(
         found = np.unique(case.labels[case.labels > 0])
         return torch.isin(torch.arange(classes), torch.from_numpy(np.append(found, 0)))
 
-    maker = samples_of(recipe, marked.train, prior, there)
+    seen = ready_marks(recipe, marked.train)
+    beside = [replace(case, instances=prior(case)) for case in seen]
+    maker = samples_of_ready(recipe, beside, there)
 
     def turns(
         nets: Mapping[str, nn.Module], batch: tuple[Tensor, ...], key: Key

@@ -165,10 +165,13 @@ def spread(
 ) -> npt.NDArray[np.int16]:
     """(*S) a label for every voxel, of those that are marked; marks stay.
 
-    `log_p_KS`: what a net says; None before there is one.
+    `log_p_KS`: what a net says; None before there is one. Without any mark all stays
+    unknown.
     """
-    pieces = superpixels(image_CS, voxels)
     kinds = np.unique(marks_S[marks_S >= 0])
+    if not len(kinds):
+        return marks_S.astype(np.int16)
+    pieces = superpixels(image_CS, voxels)
     costs = np.zeros((int(pieces.max()) + 1, len(kinds)))
     sizes = np.bincount(pieces.ravel())
     if log_p_KS is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import local
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,12 +15,10 @@ from src_models.data.loader import changed
 from src_models.data.patches import PatchSampler
 from src_models.errors import InputError
 from src_models.losses import loss_by_name
-from src_models.training.taught import ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy.typing as npt
     from monai.transforms import Compose
     from torch import Tensor
 
@@ -70,23 +68,6 @@ class SampleMaker:
         if beside is None:
             raise TypeError("a sample needs something beside its labels")
         return image, labels, beside, self.facts(patch.case)
-
-
-def samples_of(
-    recipe: Recipe,
-    cases: Sequence[Case],
-    beside: Callable[[Case], npt.NDArray[np.integer]],
-    facts: Callable[[Case], Tensor],
-    *,
-    known: bool = True,
-) -> SampleMaker:
-    """Patches of the cases, made ready.
-
-    `beside` gives of a ready case integers (*S), not negative; the rest is as of
-    `samples_of_ready`.
-    """
-    made = [replace(case, instances=beside(case)) for case in ready(cases, recipe)]
-    return samples_of_ready(recipe, made, facts, known=known)
 
 
 def samples_of_ready(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from src_models.outputs import answer
 from src_models.supervision.affinity import Kernel, crf_term, normalised_cut
-from src_models.supervision.marks import scribbles, with_marks
+from src_models.supervision.marks import ready_marks, scribbles, with_marks
 from src_models.supervision.propagation import spread
 from src_models.supervision.rounds import in_rounds
 from src_models.training.methods import options_of
@@ -15,7 +15,6 @@ from src_models.training.taught import (
     judged,
     maker_of_ready,
     method_of,
-    ready,
     segmentor_of,
 )
 from src_models.training.turns import FOR_USE, Turn, Work, learn, one_device
@@ -61,7 +60,7 @@ def fit(
     fabric = one_device(recipe, accelerator, devices, nodes)
     options: Scribbles = options_of(method_of(recipe))
     marked = with_marks(recipe, cases, options, scribbles)
-    maker = maker_of_ready(recipe, ready(marked.train, recipe), known=True)
+    maker = maker_of_ready(recipe, ready_marks(recipe, marked.train), known=True)
     kernel = Kernel(options.radius, options.grey, options.near)
     regulariser = REGULARISERS.get(options.regulariser)
 

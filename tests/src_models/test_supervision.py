@@ -25,7 +25,13 @@ from src_models.supervision.affinity import (
     mean_field,
     normalised_cut,
 )
-from src_models.supervision.marks import check_marks, drawn, points, scribbles
+from src_models.supervision.marks import (
+    check_marks,
+    drawn,
+    points,
+    ready_marks,
+    scribbles,
+)
 from src_models.supervision.objectness import objectness
 from src_models.supervision.points import present
 from src_models.supervision.terms import image_level, prior_term, size_term
@@ -293,6 +299,27 @@ class TestChecks:
         with pytest.raises(InputError, match="nothing is marked"):
             drain(fit_of(recipe)(recipe, replace(split, train=blank), tmp_path / "run"))
         assert not (tmp_path / "run").exists()
+
+
+class TestOnTheNetsGrid:
+    def coarse(self) -> Any:
+        recipe = method_recipe("scribbles")
+        return recipe.model_copy(update={"spacing": (12.0, 12.0)})
+
+    def test_a_case_whose_marks_are_lost_is_left_out(self) -> None:
+        one, other = sides().train[:2]
+        lost = np.full((24, 24), -1, np.int16)
+        lost[0, 1] = 1
+        kept = np.where(np.arange(24) < 12, 0, 1) * np.ones((24, 1), np.int16)
+        cases = [replace(one, labels=lost), replace(other, labels=kept)]
+        assert [case.name for case in ready_marks(self.coarse(), cases)] == [other.name]
+        with pytest.raises(InputError, match="no mark of a structure is left"):
+            ready_marks(self.coarse(), cases[:1])
+
+    def test_nothing_spreads_from_nothing(self) -> None:
+        marks = np.full((8, 8), -1)
+        image = np.random.default_rng(0).normal(size=(1, 8, 8))
+        assert (propagation.spread(marks, image, None, voxels=8, smooth=1) == -1).all()
 
 
 class TestObjectness:

@@ -45,6 +45,10 @@ seeds = st.integers(0, 2**16)
 TINY_DCAN = {"widths": (4, 8), "depths": (1, 1), "scored": 2, "hidden": 4}
 
 
+def number(value: torch.Tensor) -> float:
+    return float(value.detach())
+
+
 class TestTargets:
     def test_edges_by_hand(self) -> None:
         instances = np.array([[0, 1, 1, 1, 2, 2, 0]])
@@ -120,7 +124,7 @@ class TestTargets:
         said = torch.tensor([[[0.0, -1.0, 7.0]]], requires_grad=True)
         loss = distance_loss(said, levels, 10)
         assert loss is not None
-        assert float(loss.detach()) == pytest.approx(0.25)  # (0.5 + 0) / 2
+        assert number(loss) == pytest.approx(0.25)  # (0.5 + 0) / 2
         loss.backward()
         assert said.grad is not None
         assert said.grad[0, 0].tolist() == [-0.5, 0, 0]
@@ -161,19 +165,19 @@ LOSSES = {"a": torch.tensor(2.0), "b": torch.tensor(3.0)}
 class TestBalance:
     def test_fixed_by_hand(self) -> None:
         balance = Fixed({"a": 1, "b": 0.5})
-        assert float(balance(LOSSES)) == 3.5
-        assert float(balance({"a": None, "b": LOSSES["b"]})) == 1.5
+        assert number(balance(LOSSES)) == 3.5
+        assert number(balance({"a": None, "b": LOSSES["b"]})) == 1.5
         with pytest.raises(ValueError, match="no task"):
             balance({"a": None, "b": None})
 
     def test_uncertainty_by_hand(self) -> None:
         balance = Uncertainty({"a": 1, "b": 1})
-        start = float(balance(LOSSES))
+        start = number(balance(LOSSES))
         assert start == pytest.approx(2 + 3 - np.log(2))  # σ² = 1/2 twice
         with torch.no_grad():
             balance.log_sigma["a"].fill_(np.log(2.0))
         # 2 / (2·4) + log 2, and 3 − log 2 / 2
-        assert float(balance(LOSSES)) == pytest.approx(
+        assert number(balance(LOSSES)) == pytest.approx(
             0.25 + np.log(2) + 3 - np.log(2) / 2
         )
 
@@ -185,7 +189,7 @@ class TestBalance:
             balance({"a": torch.tensor(2.0)}).backward()
             optimizer.step()
         # d/dσ (L / 2σ² + log σ) = 0 at σ² = L
-        assert float(torch.exp(2 * balance.log_sigma["a"])) == pytest.approx(
+        assert number(torch.exp(2 * balance.log_sigma["a"])) == pytest.approx(
             2, rel=1e-3
         )
 
@@ -196,7 +200,7 @@ class TestBalance:
         # Strengths 3 and 1; both as far in learning, so 2 is wished for each.
         apart = balance.imbalance(first, [shared])
         assert apart is not None
-        assert float(apart) == pytest.approx(2)
+        assert number(apart) == pytest.approx(2)
         apart.backward()
         assert balance.w.grad is not None
         assert balance.w.grad.tolist() == [3, -1]
@@ -204,11 +208,11 @@ class TestBalance:
         later = {"a": shared.sum(), "b": 1 * shared.sum()}
         apart = balance.imbalance(later, [shared])
         assert apart is not None
-        assert float(apart) == pytest.approx(abs(1 - 0.5) + abs(1 - 1.5))
+        assert number(apart) == pytest.approx(abs(1 - 0.5) + abs(1 - 1.5))
         with torch.no_grad():
             balance.w.copy_(torch.tensor([-1.0, 3.0]))
         balance.renormalise()
-        assert float(balance.w.detach().sum()) == pytest.approx(2)
+        assert number(balance.w.sum()) == pytest.approx(2)
         assert (balance.w > 0).all()
 
     def test_gradnorm_makes_the_tasks_pull_alike(self) -> None:

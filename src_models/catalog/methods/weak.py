@@ -26,14 +26,6 @@ CARDS: tuple[MethodCard, ...] = (
             "cross entropy first.",
             "Every patch holds a marked voxel in its middle half.",
         ),
-        results=(
-            Result(
-                "VOC 2012 val",
-                "mIoU",
-                "near that of full masks",
-                setting="scribbles, DeepLab",
-            ),
-        ),
     ),
     MethodCard(
         name="scribble-rounds",
@@ -115,14 +107,6 @@ CARDS: tuple[MethodCard, ...] = (
             "Each box keeps a least share of the structure, so that none vanishes.",
             "A round begins with the best net of the one before, by the validation "
             "cases' masks; that of the last round is given.",
-        ),
-        results=(
-            Result(
-                "Fetal MRI, brain and lungs",
-                "Dice",
-                "near that of full masks",
-                setting="to be checked before it is quoted",
-            ),
         ),
     ),
     MethodCard(
