@@ -12,6 +12,7 @@ from napari_segreview._scorer import FileScorer
 from napari_segreview.core.cases import Cases
 from napari_segreview.core.session import Session
 from napari_segreview.engine import LocalEngine
+from napari_segreview.layers.compass import Compass
 from napari_segreview.layers.pointer import Pointer
 from napari_segreview.layers.shelf import NapariShelf
 from napari_segreview.ui.dock import Dock
@@ -94,6 +95,7 @@ def _new_session(viewer: Any) -> Session:
     )
     shelf.on_change(session.layers_changed)
     shelf.on_key("W", session.reviewing.next_worst)
+    Compass(viewer)  # the viewer's events keep it
     Pointer(viewer, session)  # the viewer's mouse keeps it
     session.changed.connect(_notify)
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.geometry import Grid
 
+NO_ORIENTATION = (
+    "the header gives no position and no orientation: left and right are not known"
+)
 SHEARED = 1e-3  # cosine of the angle between two axes from which they are not at 90°
 
 

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_segreview.core.geometry_notes import NO_ORIENTATION
 from napari_segreview.scans.headers import AGAIN, Header, check_spacing
 from src_models.errors import InputError
 
@@ -34,9 +35,6 @@ TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unit code → mm
 TO_MS = {8: 1000.0, 16: 1.0, 24: 0.001}
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 FLOATS = {16: "f4", 64: "f8"}  # data type code → numpy
-NO_ORIENTATION = (
-    "the header gives no position and no orientation: left and right are not known"
-)
 
 
 @dataclass(frozen=True, slots=True)

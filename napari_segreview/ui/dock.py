@@ -41,6 +41,17 @@ ALONE: dict[str, Callable[[Session], QWidget]] = {
 WIDTH = 380
 
 
+class _Scroll(QScrollArea):
+    """Never narrower than what is inside, so that nothing is cut off on the right."""
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        inside, bar = self.widget(), self.verticalScrollBar()
+        if inside is None or bar is None:
+            return super().minimumSizeHint()
+        wide = inside.minimumSizeHint().width() + bar.sizeHint().width()
+        return QSize(wide, super().minimumSizeHint().height())
+
+
 class Dock(QWidget):
     """The scan, some panels, the job bar. Scrolls when the window is short.
 
@@ -74,7 +85,7 @@ class Dock(QWidget):
             folds = len(titles) > 1
             parts.addWidget(section(title, panel, settings) if folds else panel)
         parts.addStretch(1)
-        scroll = QScrollArea()
+        scroll = _Scroll()
         scroll.setWidget(inside)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)

@@ -68,6 +68,7 @@ def texts(panel: Any) -> list[list[str]]:
 
 def test_the_worst_slices_lead_there(errors: Any, qtbot: Any) -> None:
     viewer, dock, session = errors
+    assert viewer.canvas.overlays["segreview_middle_left"].text == "R"  # of the patient
     panel = dock.panels["Errors"]
     rows = texts(panel)
     assert [row[:3] for row in rows] == [
