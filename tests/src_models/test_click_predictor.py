@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src_models.errors import InputError
-from src_models.interactive import bench_predictor
+from src_models.interactive import bench_predictor, click_predictor
 from src_models.interactive.bench import (
     CAP,
     Target,
@@ -391,3 +391,12 @@ class TestWeights:
     def test_an_empty_folder(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no readable click net"):
             load_click_net(tmp_path)
+
+
+def test_the_bundled_net_finds_a_disc() -> None:
+    y, x = np.ogrid[:120, :150]
+    disc = (y - 60) ** 2 + (x - 80) ** 2 < 20**2
+    image = 100 * disc + np.random.default_rng(0).normal(0, 8, disc.shape)
+    predictor = click_predictor()
+    predictor.set_image(image)
+    assert iou(disc, predictor.predict([(60, 80, True)])) > 0.8

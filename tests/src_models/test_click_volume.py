@@ -238,3 +238,15 @@ def test_a_volume_net_learns_balls(planes: list[Planes], tmp_path: Path) -> None
     assert 0 <= check.iou1 <= 1
     losses = [one.loss for one in events if not isinstance(one, ClickCheck)]
     assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
+
+
+def test_the_bundled_net_finds_a_ball() -> None:
+    from src_models.interactive import volume_predictor
+
+    steps = np.indices((30, 60, 60)) * np.array([2, 1, 1]).reshape(3, 1, 1, 1)
+    ball = ((steps - 30) ** 2).sum(0) < 144
+    volume = 100 * ball + np.random.default_rng(0).normal(0, 8, ball.shape)
+    predictor = volume_predictor()
+    predictor.set_volume(volume, (2, 1, 1))
+    mask = predictor.answer([Spot((15, 30, 30))])
+    assert (mask & ball).sum() / (mask | ball).sum() > 0.6
