@@ -146,26 +146,26 @@ class Game:
         return Turn((BASELINE,), self.supervised(said, batch, key))
 
     def teach(
-        self, name: str, nets: Nets, real: Tensor, made: Tensor
+        self, name: str, nets: Nets, real: Tensor, made: Tensor, *beside: Tensor
     ) -> Iterator[Turn]:
         """A critic's turn, if it is one to judge: to tell what is real from what is made.
 
-        No gradient goes into either.
+        No gradient goes into either; `beside` is given to the critic with both.
         """
         if not self.referee.judges(name):
             return
-        manual, guess = nets[name](real.detach()), nets[name](made.detach())
+        manual, guess = (nets[name](one.detach(), *beside) for one in (real, made))
         self.referee.saw(name, right_answers(manual, guess))
         if self.referee.judges(name):
             yield Turn((name,), told_apart(manual, guess))
 
-    def hear(self, name: str, nets: Nets, made: Tensor) -> Tensor:
+    def hear(self, name: str, nets: Nets, made: Tensor, *beside: Tensor) -> Tensor:
         """A critic's word on what was made, −log D; 0 while it is not to judge.
 
         A word that is no number sends the critic away.
         """
         if self.referee.judges(name):
-            word = believed(nets[name](made))
+            word = believed(nets[name](made, *beside))
             if word.isfinite():
                 return word
             self.referee.saw(name, math.nan)

@@ -117,3 +117,24 @@ class ASDNet(Adversarial):
     threshold: Annotated[float, Field(ge=0, le=1)] | Literal["adaptive"] = "adaptive"
     beta: float = Field(default=1, ge=0)
     labelled: float = Field(default=1, gt=0, le=1)
+
+
+class Projective(Adversarial):
+    """A critic of slices and one of projections of the whole volume.
+
+    Attributes
+    ----------
+    weight : float
+        Of what the critic of slices says.
+    projected : float
+        Of what the critic of projections says.
+    projection : {"mean", "soft maximum"}
+        The share of the way through the volume that lies in the structure, or the chance
+        that any of it does.
+    axes : tuple of {"z", "y", "x"}
+        Along which the volume is projected; each has a critic of its own.
+    """
+
+    projected: float = Field(default=0.1, ge=0)
+    projection: Literal["mean", "soft maximum"] = "mean"
+    axes: tuple[Literal["z", "y", "x"], ...] = Field(default=("z",), min_length=1)

@@ -24,6 +24,7 @@ from src_models.catalog import (
     reversible_unet,
     segan,
     segnet,
+    slices,
     unet,
     unet_convlstm,
     vgan,
@@ -66,6 +67,7 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             dual_guided.CARD,
             vgan.CARD,
             segan.CARD,
+            slices.CARD,
             unet_convlstm.CARD,
         )
     }

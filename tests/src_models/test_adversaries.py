@@ -30,15 +30,23 @@ from src_models.adversaries.game import (
 )
 from src_models.adversaries.luc import LargeFov, channels_of, product, softened
 from src_models.adversaries.options import Adversarial
+from src_models.adversaries.projective import (
+    AttendedCritic,
+    Attention,
+    ShadowCritic,
+    projected,
+)
 from src_models.adversaries.segan import MultiScaleCritic, apart
 from src_models.adversaries.vgan import critic_of
-from src_models.card import LabelRow
+from src_models.card import LabelRow, NetSpec
 from src_models.catalog.methods.adversarial import CARDS
 from src_models.data.loader import Key
-from src_models.data.splits import shared_out
+from src_models.data.options import Augment
+from src_models.data.splits import Split, shared_out
 from src_models.errors import InputError
 from src_models.progress import Progress, drain
 from src_models.training import checkpoint
+from src_models.training.config import Patches
 from src_models.training.curves import Epoch
 from src_models.training.methods import fit_of
 from src_models.training.run import train
@@ -47,6 +55,8 @@ from src_models.training.turns import BASELINE, FOR_USE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from src_models.data.cases import Case
+    from src_models.training.config import Recipe
 
 METHODS = tuple(card.name for card in CARDS)
 LABELS = torch.tensor([[[0, 1], [-1, 1]]])
@@ -447,19 +457,122 @@ class TestASDNet:
         assert [case.name for case in bare] == [case.name for case in cases[1:]]
 
 
+class TestProjective:
+    @pytest.mark.parametrize("how", ["mean", "soft maximum"])
+    def test_an_empty_volume_casts_no_shadow(self, how: str) -> None:
+        maps = torch.zeros(1, 2, 4, 5, 6, requires_grad=True)
+        for axis, shape in (("z", (5, 6)), ("y", (4, 6)), ("x", (4, 5))):
+            shadow = projected(maps, axis, how)
+            assert shadow.shape == (1, 2, *shape)
+            assert not shadow.any()
+        shadow.sum().backward()
+        assert maps.grad is not None
+        assert (maps.grad > 0).all()  # every voxel can cast one
+
+    def test_by_hand(self) -> None:
+        maps = torch.tensor([0.5, 0.5, 0.0, 1.0]).view(1, 1, 2, 1, 2)
+        assert projected(maps, "z", "mean").flatten().tolist() == [0.25, 0.75]
+        soft = projected(maps, "z", "soft maximum").flatten()
+        torch.testing.assert_close(soft, torch.tensor([0.5, 1.0]))
+        soft = projected(maps, "x", "soft maximum").flatten()
+        torch.testing.assert_close(soft, torch.tensor([0.75, 1.0]))
+
+    @given(st.integers(0, 99))
+    def test_a_soft_maximum_is_no_less_than_the_hard_one(self, seed: int) -> None:
+        maps = torch.rand(1, 1, 4, 3, 3, generator=torch.Generator().manual_seed(seed))
+        soft = projected(maps, "z", "soft maximum")
+        assert (soft >= maps.amax(2) - 1e-5).all()
+        assert (soft <= 1).all()
+        assert (soft >= projected(maps, "z", "mean") - 1e-5).all()
+
+    def test_attention_sums_to_one(self) -> None:
+        """Equal everywhere: the mean; drawn to one place: that place."""
+        look = Attention(2)
+        seen = torch.randn(3, 2, 4, 5)
+        nn.init.zeros_(look.where.weight)
+        torch.testing.assert_close(look(seen), seen.mean((2, 3)))
+        nn.init.constant_(look.where.weight, 100.0)
+        seen[:, :, 1, 2] = 9
+        torch.testing.assert_close(look(seen), seen[:, :, 1, 2])
+
+    @pytest.mark.parametrize("shape", [(1, 1), (33, 20)])
+    def test_what_was_seen_has_a_say(self, shape: tuple[int, int]) -> None:
+        torch.manual_seed(0)
+        net = AttendedCritic(in_channels=2, features=3, widths=(4, 4, 4, 4, 4))
+        x, seen = torch.randn(2, 2, *shape), torch.randn(2, 3, 2, 2)
+        one, other = net(x, seen), net(x, seen + 1)
+        assert one.shape == (2,)
+        assert not torch.equal(one, other)
+        pairs = torch.stack([seen - 1, seen + 1], 1).flatten(0, 1)
+        flat = Attention(3)  # of slices of one picture the vectors are averaged
+        net.attention = flat
+        nn.init.zeros_(flat.where.weight)
+        torch.testing.assert_close(net(x, pairs), net(x, seen))
+
+    def test_each_axis_has_a_critic(self) -> None:
+        net = ShadowCritic(
+            ("z", "x"), "mean", in_channels=1, features=3, widths=(4, 4, 4, 4, 4)
+        )
+        assert net(torch.rand(2, 1, 4, 5, 6), torch.randn(8, 3, 2, 2)).shape == (2, 2)
+
+    def test_another_net_is_refused(self, tmp_path: Path) -> None:
+        recipe = method_recipe("projective-critics")
+        with pytest.raises(InputError, match='set net.system = "slice-unet", got'):
+            drain(fit_of(recipe)(recipe, sides(), tmp_path))
+
+
 def soft_dice(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Of label 1, with a voxel added above and below."""
     p = logits.softmax(1)[0, 1]
     return (2 * (p * truth).sum() + 1) / (p.sum() + truth.sum() + 1)
 
 
-PLAIN = {"asdnet-confidence": {"beta": 0}}  # as if there were no critic, but for it
+# What makes a run without the critic's weight plain training.
+PLAIN = {"asdnet-confidence": {"beta": 0}, "projective-critics": {"projected": 0}}
+
+
+def recipe_of(name: str, options: dict[str, Any] | None = None, **train: Any) -> Recipe:
+    """The discs' recipe; of volumes, by a net of slices, where the method wants them."""
+    recipe = method_recipe(name, options, **train)
+    if name != "projective-critics":
+        return recipe
+    spec = NetSpec(
+        system="slice-unet",
+        ndim=3,
+        in_channels=1,
+        classes=2,
+        options={"widths": ((4, 4), (8, 8)), "at_once": 4},
+    )
+    return recipe.model_copy(
+        update={
+            "net": spec,
+            "patches": Patches(size=(6, 16, 16), batch=1),
+            "augment": Augment(mirror_axes=(2,)),
+        }
+    )
+
+
+def cases_of(name: str) -> Split:
+    """Discs, or the same as one slice after another."""
+    if name != "projective-critics":
+        return sides()
+
+    def stacked(case: Case) -> Case:
+        image = np.stack([case.image] * 6, 1)
+        volume = np.stack([case.labels] * 6)
+        volume[:2] = 0
+        return replace(case, image=image, labels=volume, spacing=(1.0,) * 3)
+
+    held = sides()
+    return Split(
+        *(tuple(map(stacked, side)) for side in (held.train, held.validation)), ()
+    )
 
 
 def played(name: str, run: Path, options: dict[str, Any] | None = None) -> list[Epoch]:
     """The epochs of a whole run."""
-    recipe = method_recipe(name, options)
-    steps = fit_of(recipe)(recipe, sides(), run, accelerator="cpu")
+    recipe = recipe_of(name, options)
+    steps = fit_of(recipe)(recipe, cases_of(name), run, accelerator="cpu")
     return [event for event in steps if isinstance(event, Epoch)]
 
 
@@ -482,9 +595,11 @@ class TestEveryMethod:
     def test_an_interrupted_run_goes_on_to_the_same_end(
         self, name: str, tmp_path: Path
     ) -> None:
-        recipe = method_recipe(name)
+        recipe = recipe_of(name)
         played(name, tmp_path / "whole")
-        going = fit_of(recipe)(recipe, sides(), tmp_path / "part", accelerator="cpu")
+        going = fit_of(recipe)(
+            recipe, cases_of(name), tmp_path / "part", accelerator="cpu"
+        )
         next(event for event in going if isinstance(event, Epoch))
         going.close()
         played(name, tmp_path / "part")
@@ -492,8 +607,10 @@ class TestEveryMethod:
 
     def test_the_baseline_is_plain_training(self, name: str, tmp_path: Path) -> None:
         epochs = played(name, tmp_path / "by it")
-        plain = method_recipe(name).model_copy(update={"method": None})
-        steps = fit_of(plain)(plain, sides(), tmp_path / "plain", accelerator="cpu")
+        plain = recipe_of(name).model_copy(update={"method": None})
+        steps = fit_of(plain)(
+            plain, cases_of(name), tmp_path / "plain", accelerator="cpu"
+        )
         wanted = [event for event in steps if isinstance(event, Epoch)]
         found = [epoch.more[BASELINE] for epoch in epochs]
         assert found == pytest.approx([epoch.dice for epoch in wanted])
@@ -514,7 +631,7 @@ class TestEveryMethod:
     def test_held_out_cases_are_never_learnt_from(
         self, name: str, tmp_path: Path
     ) -> None:
-        recipe, held = method_recipe(name), sides()
+        recipe, held = recipe_of(name), cases_of(name)
         swapped = tuple(
             replace(case, image=-case.image, labels=case.labels[::-1].copy())
             for case in held.validation
@@ -537,7 +654,7 @@ class TestEveryMethod:
     def test_labels_without_structures_are_refused(
         self, name: str, value: int, tmp_path: Path
     ) -> None:
-        recipe, held = method_recipe(name), sides()
+        recipe, held = recipe_of(name), cases_of(name)
         blank = tuple(
             replace(case, labels=np.full(case.labels.shape, value))
             for case in held.train
@@ -546,7 +663,7 @@ class TestEveryMethod:
             drain(fit_of(recipe)(recipe, replace(held, train=blank), tmp_path))
 
     def test_unknown_voxels_are_learnt_around(self, name: str, tmp_path: Path) -> None:
-        recipe, held = method_recipe(name), sides()
+        recipe, held = recipe_of(name), cases_of(name)
         holed = []
         for case in held.train:
             labels = case.labels.astype(int)

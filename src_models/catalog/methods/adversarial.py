@@ -133,4 +133,39 @@ CARDS: tuple[MethodCard, ...] = (
             Result("Pelvic MR, rectum", "Dice", "about 0.906", RECALLED),
         ),
     ),
+    MethodCard(
+        name="projective-critics",
+        title="Projective adversarial network (PAN)",
+        theme="Adversarial",
+        paper="Khosravan, Mortazi, Wallace & Bagci, MICCAI 2019",
+        reference="https://arxiv.org/abs/1906.04378",
+        year=2019,
+        distinctive="A 2D segmentor is judged on its slices and on projections of the "
+        "whole volume it makes of them; the critics are given attended features of its "
+        "deepest level.",
+        fit="adversaries.projective:fit",
+        options="adversaries.options:Projective",
+        choices=(
+            "Neither code nor layers are public. The segmentor is slice-unet; each critic "
+            "has five strided convolutions of 4 × 4 (64 to 512 channels, or an eighth).",
+            "The projection is the mean along z, or 1 − Π(1 − p); along y and x too if "
+            "wished, with a critic for each axis.",
+            "Attention is a softmax over the places of the segmentor's deepest level; the "
+            "weighted sum is tiled before the critic's fourth convolution. For a "
+            "projection those of all slices are averaged.",
+            "No gradient goes through the features into the segmentor, so it cannot "
+            "please a critic but by its answer.",
+            "A step takes whole volumes: patches.size should hold one. Slices pass in "
+            "groups whose activations are made anew on the way back.",
+            "Both weights are 0.1 beside a mean over voxels; the paper's are not known.",
+        ),
+        results=(
+            Result(
+                "NIH pancreas CT, four folds", "Dice", "85.53", source="second hand"
+            ),
+            Result(
+                "NIH pancreas CT, Attention U-Net beside it", "Dice", "83.1", RECALLED
+            ),
+        ),
+    ),
 )
