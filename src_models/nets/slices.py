@@ -73,7 +73,7 @@ class SliceUNet(nn.Module):
             self.unet(group)
             if keeps
             else checkpoint(self.unet, group, use_reentrant=False)
-            for group in slices_NCYX.split(self.at_once)
+            for group in torch.split(slices_NCYX, self.at_once)
         ]
         logits_NKYX = torch.cat(groups)
         return logits_NKYX.view(batch, depth, *logits_NKYX.shape[1:]).movedim(1, 2)

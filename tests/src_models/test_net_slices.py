@@ -31,9 +31,9 @@ def test_a_slice_is_answered_as_by_the_net_in_2d() -> None:
 
 @pytest.mark.parametrize("at_once", [1, 3, 100])
 def test_groups_change_neither_answer_nor_gradients(at_once: int) -> None:
-    x, found = noise(1, 2, 7, 8, 8), []
+    x, found = noise(1, 2, 7, 8, 8).double(), []
     for one in (build(at_once), build(7)):
-        net: nn.Module = one.train()
+        net: nn.Module = one.double().train()
         said = net(x)
         said.square().sum().backward()
         found.append((said.detach(), [p.grad for p in net.parameters()]))
