@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from src_models.adversaries.game import Nets
+    from src_models.adversaries.options import Projective
+    from src_models.card import NetSpec
     from src_models.data.loader import Key
     from src_models.data.splits import Split
     from src_models.progress import Progress
@@ -147,6 +149,25 @@ def projected(maps_BKS: Tensor, axis: str, how: str) -> Tensor:
     return -torch.expm1(clear)
 
 
+def critics_of(
+    spec: NetSpec, options: Projective, features: int
+) -> dict[str, nn.Module]:
+    """Of slices with their image, and of projections; `features` of the segmentor."""
+    found, widths = spec.classes - 1, WIDTHS[options.size]
+    return {
+        SLICES: AttendedCritic(
+            in_channels=spec.in_channels + found, features=features, widths=widths
+        ),
+        SHADOWS: ShadowCritic(
+            options.axes,
+            options.projection,
+            in_channels=found,
+            features=features,
+            widths=widths,
+        ),
+    }
+
+
 def fit(
     recipe: Recipe,
     cases: Split,
@@ -174,17 +195,7 @@ def fit(
     game = Game.of(recipe, cases, wanted, (SLICES, SHADOWS))
     options = game.options
     torch.manual_seed(recipe.train.seed + 1)
-    common: dict[str, Any] = {
-        "features": segmentor.features,
-        "widths": WIDTHS[options.size],
-    }
-    found = spec.classes - 1
-    critics: dict[str, nn.Module] = {
-        SLICES: AttendedCritic(in_channels=spec.in_channels + found, **common),
-        SHADOWS: ShadowCritic(
-            options.axes, options.projection, in_channels=found, **common
-        ),
-    }
+    critics = critics_of(spec, options, segmentor.features)
 
     def turns(nets: Nets, batch: Any, key: Key) -> Iterator[Turn]:
         images, labels, _ = batch
