@@ -20,6 +20,7 @@ atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 os.environ |= {
     "NAPARI_CONFIG": f"{HOME}/napari/settings.yaml",
     **{f"XDG_{k}_HOME": f"{HOME}/{k.lower()}" for k in ("CONFIG", "DATA", "STATE")},
+    "COLUMNS": "200",  # of the terminal that tables are made for
     "OMP_NUM_THREADS": "1",  # small nets; two threads on a busy machine spin for each other
 }
 if sys.platform.startswith("linux"):

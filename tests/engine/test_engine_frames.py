@@ -127,5 +127,6 @@ def test_there_and_back_nothing_moves(
 
 def test_doubts_of_each_plane(models: dict[int, Path]) -> None:
     found = drain(doubts(cine(), Wish(model=str(models[2]), device="cpu")))
-    assert len(found) == SHAPE[0]
-    assert min(found) > 0
+    assert len(found.planes) == SHAPE[0]
+    assert min(found.planes) > 0
+    assert found.voxels.shape == (FRAMES, *SHAPE)
