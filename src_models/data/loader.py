@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
 from threading import local
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -50,6 +50,16 @@ class Key(NamedTuple):
     indices: range
 
 
+class Sampler(Protocol):
+    """Draws patches; the same generator gives the same patch."""
+
+    def pick(self, random: np.random.Generator) -> Patch:
+        """One patch, with the case it is of."""
+
+    def case_of(self, random: np.random.Generator) -> Case:
+        """The case that `pick` would take with this generator; nothing is cut."""
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """What of each step this process makes: `accumulate` times `batch` of its samples."""
@@ -79,7 +89,8 @@ class BatchMaker:
 
     Parameters
     ----------
-    sampler : PatchSampler
+    sampler : Sampler
+        E.g. `src_models.data.patches.PatchSampler`.
     augment : Compose
         Of `src_models.data.augment.augmentation`; each thread gets its own copy.
     share : Share
@@ -92,7 +103,7 @@ class BatchMaker:
         Put batches into memory that a GPU reads directly.
     """
 
-    sampler: PatchSampler
+    sampler: Sampler
     augment: Compose | OverFrames
     share: Share
     seed: int

@@ -84,7 +84,7 @@ class PatchSampler:
         case = self._cases[at]
         channels = np.arange(len(case.image))
         indices = [
-            _mirrored(start, side, full)
+            mirrored(start, side, full)
             for start, side, full in zip(
                 starts, self._size, case.labels.shape, strict=True
             )
@@ -160,7 +160,7 @@ def _every_nth(chosen: npt.NDArray[np.bool_]) -> Index:
     return voxels[:: max(1, -(-len(voxels) // PLACES))].copy()
 
 
-def _mirrored(start: int, side: int, full: int) -> Index:
+def mirrored(start: int, side: int, full: int) -> Index:
     """Indices start … start+side−1, reflected into [0, full)."""
     period = max(2 * (full - 1), 1)
     at = np.abs((np.arange(start, start + side) + full - 1) % period - (full - 1))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from src_models.card import NetSpec
     from src_models.data.splits import Split
     from src_models.progress import Progress
     from src_models.training.config import MethodSpec, Recipe
@@ -43,6 +44,15 @@ def fit_of(recipe: Recipe) -> Fit:
         name = find_method(recipe.method.name).fit
     fit: Fit = _found(name)
     return fit
+
+
+def baseline_of(recipe: Recipe) -> NetSpec:
+    """The net that is trained beside, where the method trains one."""
+    name = find_method(recipe.method.name).baseline if recipe.method else ""
+    if not name:
+        return recipe.net
+    spec: NetSpec = _found(name)(recipe)
+    return spec
 
 
 def options_of(method: MethodSpec) -> Any:

@@ -25,7 +25,7 @@ from src_models.training.evaluate import (
     write_cases,
     write_summary,
 )
-from src_models.training.methods import fit_of
+from src_models.training.methods import baseline_of, fit_of
 from src_models.weights import save_model
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _measure_baseline(
     """What the net taught without the method reaches, where a method has left one."""
     if not (run / checkpoint.BASELINE).is_file():
         return {}
-    net = create_net(recipe.net).to(next(like.parameters()).device)
+    net = create_net(baseline_of(recipe)).to(next(like.parameters()).device)
     checkpoint.load_best(run, net, checkpoint.BASELINE)
     found: dict[str, Found] = {}
     for side, held in (("validation", sides.validation), ("locked", sides.locked)):

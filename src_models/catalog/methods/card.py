@@ -29,6 +29,9 @@ class MethodCard:
     options : str
         "module:Record" below ``src_models``: what ``[method.options]`` of a recipe may
         hold.
+    baseline : str
+        "module:function" below ``src_models``: from a recipe to the `NetSpec` of the net
+        that is trained beside, where it is not the recipe's own.
     frames : bool
         Whether it teaches nets that read frames together, instead of single images.
     choices : tuple of str
@@ -46,6 +49,7 @@ class MethodCard:
     distinctive: str
     fit: str
     options: str
+    baseline: str = ""
     frames: bool = False
     choices: tuple[str, ...] = ()
     results: tuple[Result, ...] = ()

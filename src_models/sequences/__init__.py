@@ -1,0 +1,1 @@
+"""Training that reads frames, or slices, in their order."""
