@@ -66,19 +66,7 @@ def fit(
     """
     fabric = one_device(recipe, accelerator, devices, nodes)
     options: SparseSequence = options_of(method_of(recipe))
-    before = round(options.alone * recipe.train.epochs)
-    if not 0 < before < recipe.train.epochs:
-        raise InputError(
-            f"{recipe.name}: of {recipe.train.epochs} epochs the net learns {before} "
-            "frame by frame, and the rest with its memory; give more train.epochs or "
-            "another method.options.alone"
-        )
-    has_memory = recipe.net.options.get("memory") != SINGLE["memory"]
-    if recipe.net.system != "unet-convlstm" or not has_memory:
-        raise InputError(
-            f"{recipe.name}: this method adds a memory to a U-Net; net.system must be "
-            '"unet-convlstm", with net.options.memory "both" or "forward"'
-        )
+    before = _alone(recipe, options)
     cases = sequences_of(recipe, cases, options.annotated)
     filled = cases.train
     if options.propagate:
@@ -108,6 +96,24 @@ def fit(
         before=before,
     )
     return (yield from learn(recipe, cases, run, work, fabric))
+
+
+def _alone(recipe: Recipe, options: SparseSequence) -> int:
+    """Epochs frame by frame; raises InputError if recipe and method do not fit."""
+    before = round(options.alone * recipe.train.epochs)
+    if not 0 < before < recipe.train.epochs:
+        raise InputError(
+            f"{recipe.name}: of {recipe.train.epochs} epochs the net learns {before} "
+            "frame by frame, and the rest with its memory; give more train.epochs or "
+            "another method.options.alone"
+        )
+    has_memory = recipe.net.options.get("memory") != SINGLE["memory"]
+    if recipe.net.system != "unet-convlstm" or not has_memory:
+        raise InputError(
+            f"{recipe.name}: this method adds a memory to a U-Net; net.system must be "
+            '"unet-convlstm", with net.options.memory "both" or "forward"'
+        )
+    return before
 
 
 def _filled(

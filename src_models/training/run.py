@@ -26,6 +26,7 @@ from src_models.training.evaluate import (
     write_summary,
 )
 from src_models.training.methods import baseline_of, fit_of
+from src_models.training.volume_curves import volume_curves, write_curves
 from src_models.weights import save_model
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def train(
         Folder of the run's state; an interrupted run is taken up again there.
     out : Path
         Folder of the finished model: weights, card, ``validation.csv`` and
-        ``locked.csv`` (one row a case and structure), ``summary.csv`` (mean ± sd).
+        ``locked.csv`` (one row a case and structure), ``summary.csv`` (mean ± sd); of a net
+        that reads frames also ``volumes.csv`` and ``roughness.csv``, of the locked cases.
     accelerator, devices, nodes
         As for `fit`.
 
@@ -95,15 +97,24 @@ def train(
     for side, held in (("validation", sides.validation), ("locked", sides.locked)):
         found[side] = yield from _measure(net, card, recipe, side, held)
     scores = {side: summary([one for _, one in rows]) for side, rows in found.items()}
-    beside = yield from _measure_baseline(recipe, run, card, sides, net)
-    if beside:
-        scores["baseline"] = summary([one for _, one in beside["locked-baseline"]])
+    nets = {"model": net}
+    if (run / checkpoint.BASELINE).is_file():
+        nets["baseline"] = _baseline(recipe, run, net)
+        for side, held in (("validation", sides.validation), ("locked", sides.locked)):
+            name = f"{side}-baseline"
+            found[name] = yield from _measure(
+                nets["baseline"], card, recipe, name, held
+            )
+        scores["baseline"] = summary([one for _, one in found["locked-baseline"]])
     values = {**card.model_dump(warnings=False), **scores}
     card = save_model(net, TrainedCard.model_validate(values), out)
-    found |= beside
     for side, rows in found.items():
         write_cases(rows, out / f"{side}.csv")
     write_summary(found, out / "summary.csv")
+    if card.net.frames:
+        options = Options(device=str(next(net.parameters()).device))
+        curves = yield from volume_curves(nets, card, sides.locked, options)
+        write_curves(curves, out, cyclic=card.cyclic)
     return card
 
 
@@ -119,19 +130,11 @@ def _measure(
     return found
 
 
-def _measure_baseline(
-    recipe: Recipe, run: Path, card: TrainedCard, sides: Split, like: nn.Module
-) -> Generator[Progress, None, dict[str, Found]]:
-    """What the net taught without the method reaches, where a method has left one."""
-    if not (run / checkpoint.BASELINE).is_file():
-        return {}
+def _baseline(recipe: Recipe, run: Path, like: nn.Module) -> nn.Module:
+    """The net that was taught without the method, on the other's device."""
     net = create_net(baseline_of(recipe)).to(next(like.parameters()).device)
     checkpoint.load_best(run, net, checkpoint.BASELINE)
-    found: dict[str, Found] = {}
-    for side, held in (("validation", sides.validation), ("locked", sides.locked)):
-        name = f"{side}-baseline"
-        found[name] = yield from _measure(net, card, recipe, name, held)
-    return found
+    return net
 
 
 def _half_is_enough(net: nn.Module, card: TrainedCard, sides: Split) -> bool:
