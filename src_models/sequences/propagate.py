@@ -103,7 +103,7 @@ def propagated(
     Raises
     ------
     InputError
-        If no frame is annotated.
+        If no frame is annotated, or two frames cannot be registered.
     """
     annotated = annotated_frames(case)
     if not annotated:
@@ -124,7 +124,14 @@ def propagated(
             )
         )
         # The last of a composite is applied first: this frame's points to its parent's.
-        chain = [*chains[step.parent], registered(fixed, moving, spacing)]
+        try:
+            chain = [*chains[step.parent], registered(fixed, moving, spacing)]
+        except RuntimeError:
+            raise InputError(
+                f"case {case.name}: frames {step.frame} and {step.parent} cannot be "
+                "registered, so labels cannot be carried between them; leave the case "
+                "out, or give method.options.propagate = false"
+            ) from None
         chains[step.frame] = chain
         way = sitk.CompositeTransform(chain)
         carried = sitk.Resample(
@@ -139,8 +146,14 @@ def registered(fixed: Any, moving: Any, spacing: float) -> Any:
     """The free-form deformation that takes points of `fixed` to those of `moving`.
 
     Cubic B-splines at one level; Mattes' mutual information of `BINS` greys on a lattice of
-    `SAMPLES` voxels at most; `ITERATIONS` of L-BFGS-B, since a frame is near the next. On
-    one thread, so that it is the same to the last bit.
+    `SAMPLES` voxels at most; `ITERATIONS` of L-BFGS-B, since a frame is near the next, no
+    point of the grid further than to where its neighbour was. On one thread, so that it is
+    the same to the last bit.
+
+    Raises
+    ------
+    RuntimeError
+        If the optimizer loses the image.
     """
     if not (_varies(fixed) and _varies(moving)):
         return sitk.Transform(fixed.GetDimension(), sitk.sitkIdentity)
@@ -154,7 +167,9 @@ def registered(fixed: Any, moving: Any, spacing: float) -> Any:
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentage(share, SEED)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsLBFGSB(numberOfIterations=ITERATIONS)
+    method.SetOptimizerAsLBFGSB(
+        numberOfIterations=ITERATIONS, lowerBound=-spacing, upperBound=spacing
+    )
     method.SetInitialTransform(start, inPlace=True)
     method.Execute(fixed, moving)
     return start

@@ -285,8 +285,9 @@ def _epoch(
                     "is kept. Lower method.options.learning_rate or train.learning_rate"
                 )
             found["+".join(turn.nets)] = value
-            decay = min(plan.ema, (1 + done) / (10 + done))
             for name in going.averaged.keys() & set(turn.nets):
+                learnt = done if name == FOR_USE else done + work.before * plan.steps
+                decay = min(plan.ema, (1 + learnt) / (10 + learnt))
                 average_into(going.averaged[name], going.held[name], decay)
         own = [v for names, v in found.items() if FOR_USE in names.split("+")]
         if own or number <= work.before:
@@ -299,15 +300,20 @@ def _epoch(
 def _set_rates(going: Going, number: int, done: int, scores: Sequence[float]) -> float:
     """The learning rates of a step; returns that of the net for use.
 
-    `done`: steps that the net for use has behind it, if it learns in every one.
+    `done`: steps that the net for use has behind it, if it learns in every one. The
+    baseline has the whole schedule, since it learns from the first epoch on.
     """
     plan, work = going.recipe.train, going.work
     rest = plan.model_copy(update={"epochs": plan.epochs - work.before})
     factor = 1.0 if number <= work.before else factor_of(rest, done, scores)
+    beside = factor_of(plan, done + work.before * plan.steps, scores)
+    rates = {
+        FOR_USE: plan.learning_rate * factor,
+        BASELINE: plan.learning_rate * beside,
+    }
     for group in going.optimizer.param_groups:
-        own = plan.learning_rate if group["name"] in going.averaged else work.rate
-        group["lr"] = own * factor
-    return plan.learning_rate * factor
+        group["lr"] = rates.get(group["name"], work.rate * factor)
+    return rates[FOR_USE]
 
 
 def _take(going: Going, turn: Turn) -> float | None:
