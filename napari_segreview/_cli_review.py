@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import typer
 from rich.markup import escape
@@ -25,6 +26,14 @@ T = TypeVar("T")
 Resample = Annotated[
     bool, typer.Option(help="Bring labels on another grid onto the reference's.")
 ]
+AreOption = Annotated[
+    Literal["parts", "labels"],
+    typer.Option(help="Objects are connected parts of a label, or the labels."),
+]
+MatchOption = Annotated[
+    Literal["iou", "centre"], typer.Option(help="By overlap, or by the centre inside.")
+]
+ThresholdOption = Annotated[float, typer.Option(help="For iou: above which.")]
 Tolerance = Annotated[float, typer.Option(help="For the NSD; mm (or px).")]
 
 
@@ -55,24 +64,64 @@ def report(
     model: Annotated[str, typer.Option(help="The model that made them.")] = "",
     names: Annotated[bool, typer.Option(help="Tell file names too.")] = False,
     resample: Resample = False,
+    with_objects: Annotated[
+        bool, typer.Option("--objects", help="Found, missed and false objects too.")
+    ] = False,
+    are: AreOption = "parts",
+    match: MatchOption = "iou",
+    threshold: ThresholdOption = 0.5,
 ) -> None:
     """Write a page with scores and pictures of the worst slices; CSV and JSON beside."""
+    from napari_segreview.core.objects import ObjectWish
     from napari_segreview.engine.case_report import checked_page, write_case
+    from napari_segreview.engine.objects import find_objects
     from napari_segreview.scans import read_labels, read_one
 
     checked_page(output)  # before minutes of work
+    terminal: Terminal = context.obj
+    pair = read_labels(prediction), read_labels(reference)
+    found = None
+    if with_objects:
+        wish = ObjectWish(are=are, rule=match, threshold=threshold)
+        found = terminal.follow(find_objects(*pair, wish, resample=resample))
     steps = write_case(
-        read_labels(prediction),
-        read_labels(reference),
+        *pair,
         read_one(image),
         output,
         tolerance=tolerance,
         model=model,
         with_names=names,
         resample=resample,
+        objects=found,
     )
-    terminal: Terminal = context.obj
     terminal.say(f"Wrote {terminal.follow(steps)}")
+
+
+def objects(
+    context: typer.Context,
+    prediction: Annotated[Path, typer.Argument(help="Labels to judge.")],
+    reference: Annotated[Path, typer.Argument(help="Labels to trust.")],
+    are: AreOption = "parts",
+    match: MatchOption = "iou",
+    threshold: ThresholdOption = 0.5,
+    resample: Resample = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Count found, missed and false objects: lesions, nuclei."""
+    from napari_segreview.core.objects import ObjectWish, object_facts, object_table
+    from napari_segreview.engine.objects import find_objects
+    from napari_segreview.scans import read_labels
+
+    terminal: Terminal = context.obj
+    wish = ObjectWish(are=are, rule=match, threshold=threshold)
+    pair = read_labels(prediction), read_labels(reference)
+    found = terminal.follow(find_objects(*pair, wish, resample=resample))
+    if as_json:
+        typer.echo(json.dumps(object_facts(found), ensure_ascii=False, indent=2))
+        return
+    for note in found.notes:
+        terminal.say(note)
+    terminal.out.print(_as_rich(object_table(found), f"Objects: {wish.words}"))
 
 
 def readers(
@@ -137,7 +186,7 @@ def score_cohort(
     terminal.say(f"Wrote {write_cohort(cases, output / 'cohort.html', made_by)}")
 
 
-COMMANDS = (report, readers, score_cohort)
+COMMANDS = (report, objects, readers, score_cohort)
 
 
 def _tell_study(out: Console, study: Study) -> None:

@@ -46,10 +46,12 @@ class ClickDock(Dock):
 
 
 class CompareDock(Dock):
-    """Compare, its errors and the readers by themselves."""
+    """Compare, its errors, objects and the readers by themselves."""
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__(session_of(napari_viewer), ("Compare", "Errors", "Readers"))
+        super().__init__(
+            session_of(napari_viewer), ("Compare", "Errors", "Objects", "Readers")
+        )
 
 
 class ImproveDock(Dock):

@@ -71,6 +71,26 @@ def test_report(segreview: Any, folders: Path) -> None:
     assert "there is no such folder" in err
 
 
+def test_objects(segreview: Any, folders: Path) -> None:
+    for name, columns in (("mine", (5, 50)), ("theirs", (5, 20, 40))):
+        data = np.zeros((40, 60), np.uint8)
+        for column in columns:
+            data[10:14, column : column + 4] = 1
+        Image.fromarray(data).save(folders / f"{name}.png")
+    pair = "mine.png", "theirs.png"
+    status, out, _ = segreview("objects", *pair)
+    assert status == 0
+    assert "connected parts of each label, matched by overlap (IoU) above 0.5" in out
+    facts = json.loads(segreview("objects", *pair, "--match", "centre", "--json")[1])
+    (one,) = facts["structures"].values()
+    assert (one["found"], one["missed"], one["false"]) == (1, 2, 1)
+    status, _, err = segreview("objects", *pair, "--threshold", "2")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "threshold in [0, 1)" in err
+    assert segreview("report", "mine.png", *pair, "-o", "a.html", "--objects")[0] == 0
+    assert "Panoptic" in (folders / "a.html").read_text(encoding="utf-8")
+
+
 def test_readers_of_one_case(segreview: Any, folders: Path) -> None:
     files = "truth/b.png", "other/b.png"
     status, out, _ = segreview("readers", *files, "--model", "net/b.png", "-o", "out")

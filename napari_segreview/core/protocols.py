@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from napari_segreview.core.detecting import Finder
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.edits import Box, Labels, Tool
     from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.labels import Label, LabelMap, LabelTable
+    from napari_segreview.core.objects import ObjectReport
     from napari_segreview.core.prompts import Plane, Prompt
     from napari_segreview.core.readers import Consensus, Study
     from napari_segreview.core.review import ErrorMaps, Review
@@ -147,7 +150,7 @@ class Question:
     base: Mask | None = None
 
 
-class Engine(Protocol):
+class Engine(Finder, Protocol):
     """Models, and what they do with scans."""
 
     def offers(self, scan: Scan | None) -> tuple[Offer, ...]:
@@ -225,6 +228,7 @@ class Engine(Protocol):
         path: Path,
         *,
         resample: bool = False,
+        objects: ObjectReport | None = None,
     ) -> Generator[Progress, None, Path]:
         """Write a page with pictures, CSV and JSON beside it; "" is no known model."""
         ...

@@ -200,8 +200,9 @@ class Reviewing:
 
         model = self._models.get(state.prediction, "")
         steps = self._engine.report(
-            *pair, state.scan, state.tolerance, model, path, resample=state.resample
-        )
+            *pair, state.scan, state.tolerance, model, path,
+            resample=state.resample, objects=state.objects,
+        )  # fmt: skip
         self._start("report", pair[0].name, steps, then)
 
     def compare_readers(self, keys: Sequence[str], model: str) -> None:

@@ -56,7 +56,7 @@ class Host(Protocol):
 
     reviewing: Reviewing
 
-    def cohort_changed(self, cohort: Cohort) -> None: ...
+    def put(self, **parts: Any) -> None: ...
 
     def start(
         self,
@@ -213,7 +213,7 @@ class Scoring:
             self._become(wish=wish, files=(), scores=(), sums=None)
 
     def _become(self, **changes: Any) -> None:
-        self._host.cohort_changed(replace(self._cohort, **changes))
+        self._host.put(cohort=replace(self._cohort, **changes))
 
 
 def _cases(count: int) -> str:

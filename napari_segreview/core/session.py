@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_segreview.core.clicking import Clicking
 from napari_segreview.core.correcting import Correcting
+from napari_segreview.core.detecting import Detecting
 from napari_segreview.core.doubting import Doubting
 from napari_segreview.core.errors import in_one_line
 from napari_segreview.core.improving import Improving
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.cases import Cases
     from napari_segreview.core.clicks import Clicks
-    from napari_segreview.core.cohort_state import Cohort
     from napari_segreview.core.improve import Improve
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
@@ -110,6 +110,7 @@ class Session:
         self._work_changed(self._keeping.work)
         self.correcting = Correcting(self._keeping, self)
         self.improving = Improving(self, engine, shelf, self.start, self.settle)
+        self.detecting = Detecting(self, engine, shelf)
         self.scoring = Scoring(self, shelf, scorer)
         self.versioning = Versioning(self, engine, shelf, self.start, self.settle)
         self.doubting = Doubting(self, engine, shelf, self.start, self.settle)
@@ -361,10 +362,11 @@ class Session:
         self._keeping.mark(key, marks)
 
     def improved(self, improve: Improve) -> None:
-        self._become(replace(self._state, improve=improve))
+        self.put(improve=improve)
 
-    def cohort_changed(self, cohort: Cohort) -> None:
-        self._become(replace(self._state, cohort=cohort))
+    def put(self, **parts: Any) -> None:
+        """Parts of the state that the verbs beside this class look after."""
+        self._become(replace(self._state, **parts))
 
     def say(self, *, said: str = "", fault: str = "") -> None:
         """Tell the user what was done, or what went wrong."""

@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Literal
 from napari_segreview.core.clicks import NO_CLICKS, Clicks
 from napari_segreview.core.cohort_state import NO_COHORT, Cohort
 from napari_segreview.core.improve import NOTHING_YET, Improve
+from napari_segreview.core.objects import ObjectWish
 from napari_segreview.core.work import NO_WORK, Work
 
 if TYPE_CHECKING:
     from napari_segreview.core.error_table import Order
+    from napari_segreview.core.objects import ObjectReport
     from napari_segreview.core.protocols import Device, LayerRef, Offer
     from napari_segreview.core.readers import Study
     from napari_segreview.core.scan import Scan
     from src_models.metrics import Report, SliceScores
 
+OBJECT_WISH = ObjectWish()
 JobKind = Literal[
     "open",
     "segment",
     "through",
     "compare",
     "errors",
+    "objects",
     "report",
     "readers",
     "cohort",
@@ -35,6 +39,7 @@ DOING = {
     "segment": "Segmenting",
     "compare": "Comparing",
     "errors": "Looking for the errors of",
+    "objects": "Finding the objects of",
     "report": "Writing the report of",
     "readers": "Comparing",
     "cohort": "Scoring",
@@ -82,6 +87,8 @@ class State:
     slices: SliceScores | None = None  # of the report; counts only while that is there
     worst_by: Order = "volume"
     spot: int = -1  # the row of the errors that was visited last
+    object_wish: ObjectWish = OBJECT_WISH
+    objects: ObjectReport | None = None
     study: Study | None = None
     running: Running | None = None
     work: Work = NO_WORK

@@ -10,6 +10,7 @@ from napari_segreview.engine.clicks import ClickEngine
 from napari_segreview.engine.device import devices
 from napari_segreview.engine.evaluate import error_maps, review
 from napari_segreview.engine.models import install
+from napari_segreview.engine.objects import find_objects
 from napari_segreview.engine.offers import offers
 from napari_segreview.engine.predict import segment
 from napari_segreview.engine.readers import consensus, study
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.objects import ObjectReport, ObjectWish
     from napari_segreview.core.prompts import Plane
     from napari_segreview.core.protocols import (
         Device,
@@ -101,6 +103,16 @@ class LocalEngine:
     ) -> Generator[Progress, None, ErrorMaps]:
         return error_maps(prediction, reference, tolerance, resample=resample)
 
+    def find_objects(
+        self,
+        prediction: LabelMap,
+        reference: LabelMap,
+        wish: ObjectWish,
+        *,
+        resample: bool = False,
+    ) -> Generator[Progress, None, ObjectReport]:
+        return find_objects(prediction, reference, wish, resample=resample)
+
     def study(
         self, maps: Mapping[str, LabelMap], model: str, tolerance: float
     ) -> Generator[Progress, None, Study]:
@@ -121,6 +133,7 @@ class LocalEngine:
         path: Path,
         *,
         resample: bool = False,
+        objects: ObjectReport | None = None,
     ) -> Generator[Progress, None, Path]:
         from napari_segreview.engine.case_report import write_case
 
@@ -132,6 +145,7 @@ class LocalEngine:
             tolerance=tolerance,
             model=model,
             resample=resample,
+            objects=objects,
         )
 
     def improve(

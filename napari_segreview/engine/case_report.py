@@ -17,6 +17,7 @@ from napari_segreview.core.error_table import (
     where,
     worst,
 )
+from napari_segreview.core.objects import MEANINGS, object_table, thing_table
 from napari_segreview.core.report_table import table_of
 from napari_segreview.engine import page
 from napari_segreview.engine.evaluate import reviewed
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.objects import ObjectReport
     from napari_segreview.core.review import Review
     from napari_segreview.core.scan import Scan
     from src_models.metrics import SliceScores
@@ -51,6 +53,7 @@ def write_case(
     model: str = "",
     with_names: bool = False,
     resample: bool = False,
+    objects: ObjectReport | None = None,
 ) -> Generator[Progress, None, Path]:
     """Write ``path`` (.html) and the same name as .csv and .json; returns the page.
 
@@ -65,6 +68,8 @@ def write_case(
     resample : bool
         Bring prediction and image onto the reference's grid where they are on another;
         the page says so.
+    objects : ObjectReport, optional
+        Of the same pair: told in a section of its own.
 
     Raises
     ------
@@ -97,9 +102,10 @@ def write_case(
     parts = [
         page.facts(told),
         *_scores(found),
+        *_objects(objects),
         *_worst(found.slices, spots, pictures, hung),
         *_charts(found.slices),
-        *_meanings(found),
+        *_meanings(found, with_objects=objects is not None),
     ]
     page.write(path, page.page(title, parts))
     found.report.to_csv(path.with_suffix(".csv"))
@@ -228,12 +234,24 @@ def _scores(found: Review) -> Iterator[str]:
     yield page.note("In brackets: by the rule for empty labels, not measured.")
 
 
-def _meanings(found: Review) -> Iterator[str]:
+def _objects(report: ObjectReport | None) -> Iterator[str]:
+    if report is None:
+        return
+    yield page.heading("Objects")
+    yield page.table(object_table(report))
+    yield page.note(f"Objects: {report.wish.words}.")
+    wrong = [one for one in report.things if one.kind != "found"]
+    if wrong:
+        yield page.table(thing_table(replace(report, things=tuple(wrong[:ROWS]))))
+    if len(wrong) > ROWS:
+        yield page.note(f"The {ROWS} largest of {len(wrong)} missed or false objects.")
+
+
+def _meanings(found: Review, *, with_objects: bool) -> Iterator[str]:
     headers = found.report.headers
     yield page.heading("What the numbers mean")
-    yield page.definitions(
-        {headers[key]: said for key, said in found.report.definitions.items()}
-    )
+    told = {headers[key]: said for key, said in found.report.definitions.items()}
+    yield page.definitions(told | (MEANINGS if with_objects else {}))
 
 
 def _worst(

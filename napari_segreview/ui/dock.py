@@ -16,6 +16,7 @@ from napari_segreview.ui.form import column, section
 from napari_segreview.ui.improve_panel import ImprovePanel
 from napari_segreview.ui.job_bar import JobBar
 from napari_segreview.ui.models_panel import ModelsPanel
+from napari_segreview.ui.objects_panel import ObjectsPanel
 from napari_segreview.ui.readers_panel import ReadersPanel
 from napari_segreview.ui.scan_panel import ScanPanel
 from napari_segreview.ui.segment_panel import SegmentPanel
@@ -31,6 +32,7 @@ PANELS: dict[str, Callable[[Session], QWidget]] = {
     "Click": ClickPanel,
     "Compare": ComparePanel,
     "Errors": ErrorPanel,
+    "Objects": ObjectsPanel,
     "Readers": ReadersPanel,
     "Improve": ImprovePanel,
 }

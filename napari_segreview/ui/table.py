@@ -50,7 +50,11 @@ class RowTable(QTableWidget):
         header = self.horizontalHeader()
         if header is not None:  # in the order given, until the user sorts
             header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        self.cellDoubleClicked.connect(lambda *_: opened(chosen_key(self)))
+        self.cellDoubleClicked.connect(lambda *_: self.open_chosen())
+
+    def open_chosen(self) -> None:
+        """As a double click on the row that is chosen."""
+        self._opened(chosen_key(self))
 
     def fill(self, content: Table) -> None:
         """Show the content; the row that was chosen stays so. Tells nobody."""
@@ -65,7 +69,7 @@ class RowTable(QTableWidget):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802  Qt's name
         if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._opened(chosen_key(self))
+            self.open_chosen()
         else:
             super().keyPressEvent(event)
 

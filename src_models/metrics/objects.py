@@ -131,13 +131,14 @@ def detect(
     mine, theirs = mine[box], theirs[box]
     ours, place_of = _numbered(mine)
     those, home_of = _numbered(theirs)
-    iou = _overlaps(place_of, home_of, (len(ours), len(those)))
-    allowed = iou > threshold if rule == "iou" else _centred(place_of, home_of, iou)
-    pairs = _assign(np.where(allowed, iou, 0))
-    matches = tuple(
-        Match(int(ours[i]), int(those[j]), float(iou[i, j])) for i, j in pairs
-    )
-    found_i, found_j = {i for i, _ in pairs}, {j for _, j in pairs}
+    touching = _overlaps(place_of, home_of, (len(ours), len(those)))
+    if rule == "iou":
+        allowed = touching.iou > threshold
+    else:
+        allowed = touching.theirs == _homes(place_of, home_of, len(ours))[touching.mine]
+    pairs = _assign(touching.kept(allowed), (len(ours), len(those)))
+    matches = tuple(Match(int(ours[i]), int(those[j]), iou) for i, j, iou in pairs)
+    found_i, found_j = {i for i, _, _ in pairs}, {j for _, j, _ in pairs}
     return Detection(
         matches,
         missed=tuple(int(v) for j, v in enumerate(those) if j not in found_j),
@@ -145,55 +146,93 @@ def detect(
     )
 
 
-def _numbered(labels: Labels) -> tuple[Labels, npt.NDArray[np.intp]]:
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Touching:
+    """Pairs of objects with a voxel in common: places of both, (p,) each, and IoU.
+
+    Only these are kept: of thousands of objects each meets a few.
+    """
+
+    mine: Places
+    theirs: Places
+    iou: npt.NDArray[np.float64]
+
+    def kept(self, which: npt.NDArray[np.bool_] | Places) -> _Touching:
+        return _Touching(self.mine[which], self.theirs[which], self.iou[which])
+
+    def rows(self) -> list[tuple[int, int, float]]:
+        parts = (self.mine.tolist(), self.theirs.tolist(), self.iou.tolist())
+        return list(zip(*parts, strict=True))
+
+
+def _numbered(labels: Labels) -> tuple[Labels, Places]:
     """Values but 0, and for each voxel the place of its value, −1 for background."""
     values, places = np.unique(labels, return_inverse=True)
     shift = int(values[0] == 0)
     return values[shift:], places.reshape(labels.shape) - shift
 
 
-def _overlaps(
-    mine: npt.NDArray[np.intp], theirs: npt.NDArray[np.intp], shape: tuple[int, int]
-) -> npt.NDArray[np.float64]:
-    """IoU of each pair of objects, (n, m)."""
+def _overlaps(mine: Places, theirs: Places, shape: tuple[int, int]) -> _Touching:
     n, m = shape
-    flat = (mine.ravel() + 1) * (m + 1) + theirs.ravel() + 1
-    table = np.bincount(flat, minlength=(n + 1) * (m + 1)).reshape(n + 1, m + 1)
-    both = table[1:, 1:].astype(float)
-    union = table[1:].sum(1)[:, None] + table[:, 1:].sum(0)[None] - both
-    iou: npt.NDArray[np.float64] = both / np.maximum(union, 1)
-    return iou
+    size_of = np.bincount(mine[mine >= 0], minlength=n)
+    size = np.bincount(theirs[theirs >= 0], minlength=m)
+    both = (mine >= 0) & (theirs >= 0)
+    codes, shared = np.unique(mine[both] * m + theirs[both], return_counts=True)
+    i, j = codes // max(1, m), codes % max(1, m)
+    return _Touching(i, j, shared / (size_of[i] + size[j] - shared))
 
 
-def _centred(
-    mine: npt.NDArray[np.intp],
-    theirs: npt.NDArray[np.intp],
-    iou: npt.NDArray[np.float64],
-) -> npt.NDArray[np.bool_]:
-    """Whether the reference object holds the middle of the predicted one, (n, m)."""
+def _homes(mine: Places, theirs: Places, n: int) -> Places:
+    """In which of their objects the middle of each of ours lies, (n,); −1 for none.
+
+    An object with a hole may have its middle outside itself, yet inside another: only
+    pairs with a common voxel are looked at.
+    """
     from scipy import ndimage
 
-    holds = np.zeros(iou.shape, bool)
-    middles = (
-        ndimage.center_of_mass(mine >= 0, mine, range(len(iou))) if iou.size else ()
-    )
-    for i, middle in enumerate(middles):
-        at = tuple(int(side) for side in np.rint(middle))
-        if theirs[at] >= 0:
-            # An object with a hole may have its middle outside itself, yet inside the
-            # reference: without a common voxel they are not the same one.
-            holds[i, theirs[at]] = iou[i, theirs[at]] > 0
-    return holds
+    if not n:
+        return np.zeros(0, np.intp)
+    middles = np.rint(ndimage.center_of_mass(mine >= 0, mine, range(n))).astype(int)
+    homes: Places = theirs[tuple(middles.T)]
+    return homes
 
 
-def _assign(weights: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
-    """One-to-one pairs above 0 of the largest sum, by rising second place."""
+def _assign(pairs: _Touching, shape: tuple[int, int]) -> list[tuple[int, int, float]]:
+    """One-to-one pairs of the largest sum of IoU, by rising second place.
+
+    Objects that are not linked by a chain of overlaps cannot compete: each such group
+    is solved by itself.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n, m = shape
+    links = coo_array((pairs.iou, (pairs.mine, pairs.theirs + n)), (n + m, n + m))
+    _, group_of = connected_components(links, directed=False)
+    groups = group_of[pairs.mine]
+    alone = np.bincount(groups, minlength=n + m)[groups] == 1
+    chosen = pairs.kept(alone).rows()
+    order = np.argsort(groups, kind="stable")
+    order = order[~alone[order]]
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    for group in np.split(order, ends):
+        chosen += _best(pairs.kept(group))
+    return sorted(chosen, key=lambda pair: pair[1])
+
+
+def _best(pairs: _Touching) -> list[tuple[int, int, float]]:
+    """`_assign` within one group."""
     from scipy.optimize import linear_sum_assignment
 
-    rows, columns = linear_sum_assignment(weights, maximize=True)
-    chosen = [
-        (int(i), int(j))
-        for i, j in zip(rows, columns, strict=True)
-        if weights[i, j] > 0
+    rows, i = np.unique(pairs.mine, return_inverse=True)
+    columns, j = np.unique(pairs.theirs, return_inverse=True)
+    weights = np.zeros((len(rows), len(columns)))
+    weights[i, j] = pairs.iou
+    return [
+        (int(rows[a]), int(columns[b]), float(weights[a, b]))
+        for a, b in zip(*linear_sum_assignment(weights, maximize=True), strict=True)
+        if weights[a, b] > 0
     ]
-    return sorted(chosen, key=lambda pair: pair[1])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from monai.metrics import compute_panoptic_quality
+from scipy.optimize import linear_sum_assignment
 
 from src_models.errors import InputError
 from src_models.metrics import Detection, Match, detect, objects
@@ -92,6 +93,40 @@ def test_laws(mine: np.ndarray, theirs: np.ndarray) -> None:
     found = {m.reference for m in there.matches}
     assert found | set(there.missed) == set(np.unique(theirs)) - {0}
     assert not found & set(there.missed)
+
+
+@given(maps, maps, st.sampled_from([0.0, 0.2, 0.5]))
+def test_the_sum_is_the_largest_of_all_pairings(
+    mine: np.ndarray, theirs: np.ndarray, threshold: float
+) -> None:
+    """Against one assignment over all objects at once."""
+    ours, those = (np.unique(one[one > 0]) for one in (mine, theirs))
+    iou = np.array(
+        [
+            [
+                ((mine == a) & (theirs == b)).sum()
+                / ((mine == a) | (theirs == b)).sum()
+                for b in those
+            ]
+            for a in ours
+        ]
+    ).reshape(len(ours), len(those))
+    iou[iou <= threshold] = 0
+    best = iou[linear_sum_assignment(iou, maximize=True)].sum()
+    found = detect(mine, theirs, threshold=threshold)
+    assert sum(match.iou for match in found.matches) == pytest.approx(best)
+
+
+def test_thousands_of_objects_take_little() -> None:
+    """All pairs of them would not fit into memory."""
+    mine = np.zeros((400, 400), np.int32)
+    mine[::2, ::2] = np.arange(1, 40_001).reshape(200, 200)
+    theirs = mine.copy()
+    theirs[:200] = 0
+    found = detect(mine, theirs)
+    assert (len(found.matches), len(found.false), found.missed) == (20_000, 20_000, ())
+    assert found.recognition == pytest.approx(20_000 / 30_000)
+    assert detect(mine, theirs, rule="centre") == found
 
 
 def test_objects_touch_at_corners_too() -> None:

@@ -222,6 +222,39 @@ def test_bars_of_a_strip(qtbot: Any) -> None:
     assert 1 <= share(3, PLAIN) <= 2  # a Dice of 0 is not nothing
 
 
+def test_objects(errors: Any, qtbot: Any) -> None:
+    """A missed and a false one: by the mouse, by the keyboard, by the centre."""
+    viewer, dock, session = errors
+    panel = dock.panels["Objects"]
+    model = viewer.layers["model"]
+    model.data[:, 20:30] = 0  # no spleen is left
+    model.data[11, 35:38, 35:38] = 1
+    qtbot.mouseClick(panel.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: session.state.objects is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: session.state.running is None, timeout=20_000)
+    things = panel.things
+    rows = [[things.item(row, at).text() for at in (0, 1)] for row in range(4)]
+    assert rows == [
+        ["missed", "spleen"],
+        ["false", "liver"],
+        ["false", "liver"],
+        ["found", "liver"],
+    ]
+    panel.things.selectRow(2)
+    panel.things.setFocus()
+    qtbot.keyClick(panel.things, Qt.Key.Key_Return)
+    assert seen(viewer) == 11
+    panel.things.selectRow(0)
+    panel.things.cellClicked.emit(0, 0)
+    assert seen(viewer) in (5, 6)
+    assert session.state.said == "Object 1 of 4: spleen, missed"
+    panel.rule.setCurrentIndex(panel.rule.findData("centre"))
+    panel.rule.activated.emit(1)
+    assert session.state.objects is None
+    assert not panel.things.isVisibleTo(panel)
+    assert not panel.threshold.isEnabled()
+
+
 def test_readers(errors: Any, qtbot: Any) -> None:
     viewer, dock, session = errors
     panel = dock.panels["Readers"]
