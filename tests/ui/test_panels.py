@@ -355,6 +355,7 @@ def test_sections_stay_folded_the_next_time(
         "Click": True,
         "Compare": False,
         "Errors": True,
+        "Objects": True,
         "Readers": True,
         "Improve": True,
         "Options": False,
