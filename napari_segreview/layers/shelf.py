@@ -123,10 +123,13 @@ class NapariShelf:
 
     def show_doubts(self, found: Mapping[str, Doubts]) -> None:
         self._remove([one for one in self._viewer.layers if shows_doubts(one)])
+        active = self._viewer.layers.selection.active  # painting goes on there
         for key, doubts in found.items():
             beside = self._find(key)
             if beside is not None:  # not closed meanwhile
                 self._viewer.add_layer(doubt_layer(doubts, beside))
+        if active in self._viewer.layers:
+            self._viewer.layers.selection.active = active
 
     def show_consensus(self, found: Consensus, beside: str) -> None:
         for layer in consensus_layers(found, self._find(beside)):

@@ -78,10 +78,13 @@ def test_doubts_lie_on_their_scan_and_take_the_place_of_earlier(
     voxels = np.zeros(GRID.shape, np.float32)
     voxels[2, 3, 4], voxels[0, 0, 0] = 0.6, 0.001
     shelf.show_errors(maps(), scan.key)
+    painted = viewer_of(shelf).layers["false positive"]
+    viewer_of(shelf).layers.selection.active = painted
     for _ in range(2):
         shelf.show_doubts({scan.key: Doubts((), voxels), "closed": Doubts((), voxels)})
     layers = viewer_of(shelf).layers
     assert len(layers) == 5
+    assert layers.selection.active is painted
     doubt = layers["uncertainty of scan, nats"]
     at = (2, 3, 4)
     assert np.allclose(doubt.data_to_world(at), layers["scan"].data_to_world(at))
