@@ -118,7 +118,13 @@ def finetune_steps(
     marks, seconds = marks_of(slices), seconds_of(budget)
     fresh = tuple(read_pair(one, marks) for one in pairs)
     judges = [read_pair(one, marks_of("")) for one in locked]
-    name = read_card(find_model(model, models())).name
+    folder = find_model(model, models())
+    name = read_card(folder).name
+    if models().get(name) != folder:
+        raise InputError(
+            f"{folder} is not one of your models, so its versions cannot be kept; add it "
+            f"first: segreview models --add {folder}"
+        )
     judges += [load(one) for one in kept("locked", name)]
     own = {one.id for one in (*fresh, *judges)}
     earlier = [load(one) for one in kept("train", name) if one not in own]

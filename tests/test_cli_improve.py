@@ -100,6 +100,7 @@ def test_finetune_then_versions_then_gate(
         (("--case", "PAIR", "--checked-slices", "2:1"), "no axis 2"),
         (("--case", "PAIR", "--locked", "PAIR"), "locked cases"),
         (("--case", "PAIR", "--checked-slices", "99"), "nothing was checked"),
+        (("--case", "PAIR", "-m", "FOLDER"), "segreview models --add"),
     ],
 )
 def test_faults_are_one_line(
@@ -110,7 +111,9 @@ def test_faults_are_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    given = [pair(tmp_path, 1) if word == "PAIR" else word for word in words]
+    other = str(save_tiny(tmp_path / "other", ndim=2, name="other"))
+    told = {"PAIR": pair(tmp_path, 1), "FOLDER": other}
+    given = [told.get(word, word) for word in words]
     assert run(monkeypatch, "finetune", "-m", model, *given, "--device", "cpu") == 1
     err = capsys.readouterr().err
     assert fault in err

@@ -32,10 +32,11 @@ from napari_segreview.engine.offers import misfit
 from napari_segreview.engine.versions import (
     VersionRecord,
     activate,
+    check_room,
     learnt_from,
     put,
 )
-from src_models.card import find_model, read_card
+from src_models.card import WEIGHTS_FILE, find_model, read_card
 from src_models.data.held import folds
 from src_models.errors import InputError
 from src_models.progress import Curve, Point, Progress
@@ -112,6 +113,7 @@ def improve(
     folder = find_model(model, models())
     learnt = learnt_from(folder)
     refuse_locked(lessons, learnt)
+    check_room(read_card(folder).name, (folder / WEIGHTS_FILE).stat().st_size)
     net, card = load_model(folder)
     tuning = replace(tuning, device=usable(tuning.device))
     run = _Run.of(net, card, lessons, tuning, learnt)

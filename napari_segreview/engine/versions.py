@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 RECORD_FILE = "version.json"
 FILES = (CARD_FILE, WEIGHTS_FILE, RECORD_FILE)
 UNFINISHED = ".new-"
+SPARE = 2  # times the size of a version
 PATIENCE = 10.0  # seconds
 LARGEST = 2**31  # bytes of one file in an archive; weights are some megabytes
 Standing = Literal["accepted", "rejected", "provisional"]
@@ -275,6 +276,25 @@ def take(name: str, archive: Path) -> str:
             return add(name, Path(fresh), record)
     except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise InputError(f"{archive}: not a whole zip file ({error})") from None
+
+
+def check_room(name: str, size: int) -> None:
+    """Look, before the work, whether a version of that many bytes could be kept.
+
+    Raises
+    ------
+    InputError
+        If the disk is too full.
+    OSError
+        If the folder cannot be written.
+    """
+    with _writing(name) as home:
+        free = shutil.disk_usage(home).free
+    if free < SPARE * size:
+        raise InputError(
+            f"{home} has room for {free / 2**20:.1f} MB, a version needs "
+            f"{SPARE * size / 2**20:.1f} MB; make room and try again"
+        )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from src_models.data.augment import augmentation
-from src_models.data.cases import check_cases, check_structures, prepare
+from src_models.data.cases import check_cases, prepare
 from src_models.data.held import Fold, hold_out
 from src_models.data.loader import BatchMaker, Share
 from src_models.data.options import Augment
@@ -122,8 +122,8 @@ def finetune(
     Raises
     ------
     InputError
-        If nothing was checked, no structure is among it, cases or loss do not fit the
-        model, or the loss is not a number.
+        If nothing was checked, no structure or nothing else is among it, cases or loss
+        do not fit the model, or the loss is not a number.
     """
     tuning, spec = tuning or Tuning(), card.net
     _check(card, cases, replay, tuning)
@@ -164,7 +164,18 @@ def _check(
             "that you have corrected"
         )
     check_cases((*cases, *replay), card.net)
-    check_structures(cases)
+    drawn = {int(value) for case in cases for value in np.unique(case.labels)}
+    if not any(value > 0 for value in drawn):
+        raise InputError(
+            "no structure is drawn in what was checked, so there is nothing to learn; "
+            "mark slices that hold one"
+        )
+    shown = {int(value) for case in replay for value in np.unique(case.labels)}
+    if len((drawn | shown) - {IGNORE}) < 2:
+        raise InputError(
+            f"all that was checked is label {max(drawn)}, so the model would learn to "
+            "call everything that; check background round it too"
+        )
     if tuning.steps is None and tuning.budget_seconds <= 0:
         raise InputError(f"a budget above 0 s is needed, got {tuning.budget_seconds} s")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from napari_segreview.engine.versions import (
     VersionRecord,
     activate,
     add,
+    check_room,
     export,
     take,
     versions,
@@ -130,6 +132,20 @@ def test_two_programs_write_one_after_the_other(
     monkeypatch.setattr(page, "PATIENCE", 60.0)
     monkeypatch.setattr(page.time, "sleep", lambda _: lock.release())
     assert add(NAME, candidate, record())[:4] == "0001"
+
+
+def test_room_is_looked_for_before_the_work(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_room(NAME, 10)
+    full = SimpleNamespace(free=3 * 2**20)
+    monkeypatch.setattr(page.shutil, "disk_usage", lambda _: full)
+    with pytest.raises(InputError, match=r"room for 3\.0 MB, a version needs 4\.0 MB"):
+        check_room(NAME, 2 * 2**20)
+    own.rename(own.with_name("elsewhere"))
+    own.write_text("a file where the folder should be")
+    with pytest.raises(OSError, match="own"):
+        check_room(NAME, 10)
 
 
 def test_unknown_names_are_refused(candidate: Path) -> None:

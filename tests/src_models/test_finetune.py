@@ -45,6 +45,11 @@ def half_checked(case: Case, *, below: int = 14) -> Case:
     return replace(case, labels=labels)
 
 
+def only_structure(case: Case) -> Case:
+    """Background is not checked."""
+    return replace(case, labels=np.where(case.labels > 0, 1, -1).astype(np.int16))
+
+
 def tensors(net: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: one.clone() for name, one in net.state_dict().items()}
 
@@ -224,7 +229,8 @@ def test_every_patch_has_a_checked_voxel() -> None:
     [
         ([], QUICK, "nothing was checked"),
         ([half_checked(discs(1)[0], below=0)], QUICK, "nothing was checked"),
-        ([half_checked(discs(1)[0], below=2)], QUICK, "holds a structure"),
+        ([half_checked(discs(1)[0], below=2)], QUICK, "no structure is drawn"),
+        ([only_structure(discs(1)[0])], QUICK, "all that was checked is label 1"),
         ([replace(discs(1)[0], labels=discs(1)[0].labels * 5)], QUICK, r"\[5\]"),
         (discs(1), replace(QUICK, loss="nonsense"), "no loss 'nonsense'"),
         (discs(1), replace(QUICK, steps=None, budget_seconds=0), "above 0 s"),
