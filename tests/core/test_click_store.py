@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from click_fakes import Desk
 from hypothesis import given
 from hypothesis import strategies as st
 from session_fakes import a_scan
@@ -18,6 +19,8 @@ from napari_segreview.core.prompts import Box, Lasso, Plane, Point, Scribble
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_segreview.core.prompts import Prompt
 
 SCAN = a_scan(flat=False)  # 3 × 6 × 7
@@ -94,3 +97,29 @@ def test_damage_is_said(change: dict[str, Any], words: str) -> None:
     values["steps"][0] |= change
     with pytest.raises(InputError, match=words):
         steps_of(read_clicks(values), SCAN)
+
+
+def test_a_project_goes_on_with_the_object_that_was_open(tmp_path: Path) -> None:
+    desk, path = Desk(), tmp_path / "case.segreview"
+    desk.clicking.choose_label(2)
+    desk.click(1, 3, 3)
+    desk.click(2, 4, 4, positive=False)
+    desk.session.correcting.save_project(path)
+    other = Desk()
+    other.session.correcting.open_project(path)
+    assert other.session.state.fault == ""
+    assert other.clicks.label == 2
+    assert [s.prompt for s in other.clicks.done] == [s.prompt for s in desk.clicks.done]
+    assert other.engine.questions == []  # the answers came along
+    other.click(3, 2, 2)  # and it goes on
+    assert len(other.clicks.done) == 3
+    other.clicking.undo()
+    for one in (desk, other):
+        one.clicking.accept()
+    assert np.array_equal(desk.labels, other.labels)
+
+    elsewhere = Desk()
+    elsewhere.shelf.layers.clear()
+    elsewhere.session.layers_changed()
+    elsewhere.session.correcting.open_project(path)
+    assert elsewhere.clicks.done == ()  # its scan is not open
