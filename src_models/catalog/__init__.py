@@ -18,6 +18,7 @@ from src_models.catalog import (
     dual_guided,
     fcdensenet,
     fcn,
+    fcslstm,
     nas_unet,
     pan,
     residual_attention,
@@ -69,6 +70,7 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             segan.CARD,
             slices.CARD,
             unet_convlstm.CARD,
+            fcslstm.CARD,
         )
     }
 )

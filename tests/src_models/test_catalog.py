@@ -59,6 +59,7 @@ PARTS = {  # of systems without a count of their own, what a part comes to:
         ("attention", 3, 21, 9_438_722),
     ),
     ("attention-to-scale", "paper-3", 2): (("attention", 3, 21, 14_157_827),),
+    ("fcslstm", "paper", 2): (("levels", 3, 2, 61_305_856),),
     ("danet", "paper", 2): (("head", 3, 21, 23_957_697),),
     ("ms-dual-guided", "paper", 2): (("head", 3, 5, 16_819_999),),
 }

@@ -83,6 +83,7 @@ GIANT |= {("pan", "paper-wide", 2), ("pan", "paper", 3)}
 GIANT |= {(name, "paper", 3) for name in ("attention-to-scale", "segnet")}
 # Hundreds of small convolutions: a minute to learn; their 2D rows stand for them.
 GIANT |= {("fc-densenet", "paper", 3), ("fc-densenet", "paper-67", 3)}
+GIANT |= {("fcslstm", "paper", 2), ("fcslstm", "paper", 3)}
 # The unpadded 3D net looks at 92³ voxels to say a word on one.
 HEAVY = GIANT | {("unet", "paper", 3)}
 
