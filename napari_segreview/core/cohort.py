@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_segreview.core.charts import quartiles
 from napari_segreview.core.table import Cell, Table
-from src_models.metrics import COLUMNS, Interval, Paired, Report, bootstrap, paired
+from src_models.metrics import DEFINITIONS, Interval, Paired, Report, bootstrap, paired
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def summary_table(cases: Sequence[CaseScore]) -> Table:
             "The structure",
             "Cases that have it",
             BY_RULE,
-            *(f"{INTERVAL}. {_definition(key)}" for key in KEYS),
+            *(f"{INTERVAL}. {DEFINITIONS[key]}" for key in KEYS),
         ),
         rows=tuple(rows),
     )  # fmt: skip
@@ -269,7 +269,7 @@ def meanings(cases: Sequence[CaseScore]) -> dict[str, str]:
     unit, tolerance = _terms(cases)
     units = {"nsd": tolerance, "hd95": unit}
     told = {
-        f"{title}{units.get(key, '')}": _definition(key) for key, title in KEYS.items()
+        f"{title}{units.get(key, '')}": DEFINITIONS[key] for key, title in KEYS.items()
     }
     told["± and brackets"] = f"{INTERVAL}."
     told["By rule"] = f"{BY_RULE}."
@@ -335,9 +335,5 @@ def _case_cells(one: CaseScore) -> tuple[Cell, ...]:
     )
 
 
-def _definition(key: str) -> str:
-    return next(one.definition for one in COLUMNS if one.key == key)
-
-
 def _mean_of(key: str) -> str:
-    return f"Mean over the structures of the case. {_definition(key)}"
+    return f"Mean over the structures of the case. {DEFINITIONS[key]}"

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from napari_segreview.core.agreement import limits, signed
 from napari_segreview.core.table import Cell, Table
 from src_models.errors import InputError
+from src_models.metrics import DEFINITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,9 +225,10 @@ def pair_table(study: Study) -> Table:
         hovers=(
             "Two sets of labels of the same cases",
             "The structure",
-            "Mean over the cases",
-            "Mean over the cases",
-            "Mean over the cases",
+            *(
+                f"Mean over the cases. {DEFINITIONS[key]}"
+                for key in ("dice", "nsd", "hd95")
+            ),
             "Bland-Altman over the cases: mean of first − second, and in brackets that "
             "± 1.96 standard deviations, from two cases on",
         ),
@@ -245,7 +247,12 @@ def spread_table(study: Study) -> Table:
             "Readers' Dice (lowest)",
             "Volume in range",
         ),
-        hovers=("The structure", RULE, RULE, RULE, RULE, "Cases"),
+        hovers=(
+            "The structure",
+            *[RULE] * 4,
+            "Cases in which the model's volume lies between the smallest and the largest "
+            "of the readers",
+        ),
         rows=tuple(
             (
                 Cell(one.structure, one.structure),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell. `key` is what the column sorts by."""
+    """One cell. `key` is what the column sorts by; without a hover the header's counts."""
 
     text: str
     key: float | str
@@ -29,6 +29,10 @@ class Table:
     hovers: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     keys: tuple[str, ...] = ()
+
+    def hover(self, row: int, column: int) -> str:
+        """What a cell means: its own words, else those of its header."""
+        return self.rows[row][column].hover or self.hovers[column]
 
 
 def has_all(texts: Iterable[str], words: str) -> bool:

@@ -96,11 +96,12 @@ def table(content: Table) -> str:
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<td{_as_words(text)} title="{escape(cell.hover)}">{escape(cell.text)}</td>'
-            for cell, text in zip(row, words, strict=True)
+            f'<td{_as_words(text)} title="{escape(content.hover(row, at))}">'
+            f"{escape(cell.text)}</td>"
+            for at, (cell, text) in enumerate(zip(cells, words, strict=True))
         )
         + "</tr>"
-        for row in content.rows
+        for row, cells in enumerate(content.rows)
     )
     return (
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead>'

@@ -25,7 +25,6 @@ class NumberItem(QTableWidgetItem):
     def __init__(self, cell: Cell) -> None:
         super().__init__(cell.text)
         self.setData(SORT_KEY, cell.key)
-        self.setToolTip(cell.hover)
         self.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
         if isinstance(cell.key, float):
             self.setTextAlignment(
@@ -106,6 +105,7 @@ def fill_table(table: QTableWidget, content: Table) -> None:
         for row, cells in enumerate(content.rows):
             for at, cell in enumerate(cells):
                 item = NumberItem(cell)
+                item.setToolTip(content.hover(row, at))
                 if content.keys:
                     item.setData(ROW_KEY, content.keys[row])
                 table.setItem(row, at, item)

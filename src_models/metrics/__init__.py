@@ -9,7 +9,7 @@ Nothing here needs torch; scipy is imported when the first score is taken.
 
 from src_models.metrics.agreement import BlandAltman, Paired, bland_altman, paired
 from src_models.metrics.boundary import boundary_counts
-from src_models.metrics.columns import COLUMNS, Column
+from src_models.metrics.columns import COLUMNS, DEFINITIONS, Column
 from src_models.metrics.interval import Interval, bootstrap
 from src_models.metrics.maps import false_labels, surface_map
 from src_models.metrics.objects import Detection, Match, detect, objects
@@ -38,6 +38,7 @@ from src_models.metrics.surface import (
 
 __all__ = [
     "COLUMNS",
+    "DEFINITIONS",
     "BlandAltman",
     "Case",
     "Column",

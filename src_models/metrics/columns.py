@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Unit = Literal["mm", "px"]
 UnitKind = Literal["share", "tolerance", "length", "volume"]
@@ -136,4 +140,8 @@ COLUMNS: tuple[Column, ...] = (
         _OVERLAP,
         "high",
     ),
+)
+
+DEFINITIONS: Mapping[str, str] = MappingProxyType(
+    {column.key: column.definition for column in COLUMNS}
 )

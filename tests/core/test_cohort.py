@@ -81,6 +81,17 @@ def test_two_models() -> None:
     assert difference_table(CASES).rows[0][3].text == "2"
 
 
+def test_every_number_says_what_it_is() -> None:
+    """Formula, rule for empty labels, interval or test; or why there is none."""
+    for table in (case_table(CASES), summary_table(CASES), difference_table(CASES)):
+        for row, cells in enumerate(table.rows):
+            assert all(table.hover(row, column) for column in range(len(cells)))
+    assert "damaged" in case_table(CASES).hover(0, 1)
+    assert "Both empty: 1. One empty: 0." in case_table(CASES).hover(1, 1)
+    assert "bootstrap" in summary_table(CASES).hover(0, 3)
+    assert "Wilcoxon" in difference_table(CASES).hover(0, 2)
+
+
 def test_one_model() -> None:
     alone = [CaseScore(one.case, one.report) for one in CASES]
     assert differences(alone) == ()

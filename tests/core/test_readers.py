@@ -165,3 +165,14 @@ def test_words_beside_the_lines_do_not_cover_each_other() -> None:
     assert len(tops) == 3
     assert min(np.diff(tops)) >= 12
     assert 'width="400"' in svg
+
+
+def test_every_number_says_what_it_is() -> None:
+    """Formula and rule for empty labels, where a number rests on one."""
+    one = study(*ROWS)
+    for table in (pair_table(one), spread_table(one)):
+        for row, cells in enumerate(table.rows):
+            assert all(table.hover(row, column) for column in range(len(cells)))
+    pairs = pair_table(one)
+    assert "2 TP / (2 TP + FP + FN). Both empty: 1." in pairs.hover(0, 2)
+    assert "the diagonal of the image" in pairs.hover(0, 4)
