@@ -77,7 +77,7 @@ def convert(
     for one, path in zip(maps, paths, strict=True):
         if to_seg:
             notes += write_seg(
-                one, _fitting(one, known), path, deidentified=deidentified
+                one, fitting(one, known), path, deidentified=deidentified
             )
         else:
             write_labels(one, path)
@@ -108,7 +108,7 @@ def _known(folder: Path | None, output: Path) -> list[Series]:
     return series_of(folder)
 
 
-def _fitting(labels: LabelMap, known: Sequence[Series]) -> Series:
+def fitting(labels: LabelMap, known: Sequence[Series]) -> Series:
     """The one series whose voxels the labels have."""
     fits = [
         one for one in known if turn_between(labels.grid, one.scan.grid) is not None

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from napari.utils.notifications import show_error, show_warning
 
+from napari_segreview._label_files import TableFiles
 from napari_segreview._plugin import ScanLibrary
 from napari_segreview._scorer import FileScorer
 from napari_segreview.core.cases import Cases
@@ -54,6 +55,13 @@ class CompareDock(Dock):
         )
 
 
+class NamesDock(Dock):
+    """Names and codes of labels, and DICOM-SEG, by themselves."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(session_of(napari_viewer), ("Names",))
+
+
 class ImproveDock(Dock):
     """The Improve panel by itself."""
 
@@ -92,6 +100,7 @@ def _new_session(viewer: Any) -> Session:
         runner,
         cases=Cases(),
         scorer=FileScorer(),
+        files=TableFiles(),
         ask=asker,
         thread="main",
     )

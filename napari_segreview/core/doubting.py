@@ -116,7 +116,7 @@ class Doubting:
         return self._host.state.improve
 
     def _become(self, queue: Any) -> None:
-        self._host.improved(replace(self._improve, queue=queue))
+        self._host.put(improve=replace(self._improve, queue=queue))
 
     def _on_changed(self, old: State, new: State) -> None:
         if new.model != old.model and new.improve.queue:

@@ -41,7 +41,7 @@ class Host(Protocol):
 
     def say(self, *, said: str = "", fault: str = "") -> None: ...
 
-    def improved(self, improve: Improve) -> None: ...
+    def put(self, **parts: Any) -> None: ...
 
     @property
     def clicking(self) -> Clicking: ...
@@ -212,4 +212,4 @@ class Improving:
             self._say_checked()
 
     def _become(self, **changes: Any) -> None:
-        self._host.improved(replace(self._improve, **changes))
+        self._host.put(improve=replace(self._improve, **changes))

@@ -307,6 +307,10 @@ class Shelf(Protocol):
         """Add a new Labels layer, placed as the layer `beside` if that is still open."""
         ...
 
+    def mismatch(self, key: str, scan_key: str) -> str:
+        """How labels miss an image's voxels, in words; "" if they do not, or are gone."""
+        ...
+
     def show_only(self, keys: Sequence[str]) -> None:
         """Hide all layers but these, and bring these into view."""
         ...
@@ -323,10 +327,7 @@ class Shelf(Protocol):
         ...
 
     def show_errors(self, maps: ErrorMaps, beside: str) -> None:
-        """Show where a prediction is wrong, in place of what was shown before.
-
-        These layers are for looking at: `images` and `label_layers` leave them out.
-        """
+        """Show where a prediction is wrong, only to look at, in place of earlier ones."""
         ...
 
     def show_doubts(self, found: Mapping[str, Doubts]) -> None:
@@ -390,8 +391,7 @@ class Shelf(Protocol):
     ) -> None:
         """Put values into a box of a Labels layer, as one step that can be undone.
 
-        Raises InputError, and writes nothing, if the layer is gone, is read-only, or
-        its type cannot hold the label.
+        Raises InputError, and writes nothing, if it is gone, read-only, or too narrow.
         """
         ...
 

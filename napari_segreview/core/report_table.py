@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from src_models.metrics import Report
     from src_models.metrics.report import LabelScore
 
+SMALL = 0.1  # volumes below are told by their first two digits
 DECIMALS = {"share": 3, "tolerance": 3, "length": 2, "volume": 2}
 
 
@@ -55,4 +56,7 @@ def _means(report: Report) -> tuple[Cell, ...]:
 def _text(key: str, number: float) -> str:
     column = next(one for one in COLUMNS if one.key == key)
     sign = "+" if column.better == "zero" else ""
-    return f"{number:{sign}.{DECIMALS[column.unit_kind]}f}".replace("-", "−")
+    form = f"{sign}.{DECIMALS[column.unit_kind]}f"
+    if column.unit_kind == "volume" and 0 < abs(number) < SMALL:
+        form = f"{sign}.2g"  # a lesion of one voxel is not nothing
+    return f"{number:{form}}".replace("-", "−")

@@ -15,9 +15,11 @@ from napari_segreview.core.correcting import Correcting
 from napari_segreview.core.detecting import Detecting
 from napari_segreview.core.doubting import Doubting
 from napari_segreview.core.errors import in_one_line
+from napari_segreview.core.fitting import Fitting
 from napari_segreview.core.improving import Improving
 from napari_segreview.core.jobs import Job
 from napari_segreview.core.keeping import Keeping
+from napari_segreview.core.naming import Naming
 from napari_segreview.core.protocols import Segmentation, Wish
 from napari_segreview.core.reviewing import Reviewing
 from napari_segreview.core.scoring import Scoring
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.cases import Cases
     from napari_segreview.core.clicks import Clicks
-    from napari_segreview.core.improve import Improve
     from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.naming import LabelFiles
     from napari_segreview.core.protocols import Engine, LayerRef, Library, Shelf
     from napari_segreview.core.reviews import Marks
     from napari_segreview.core.scan import Scan
@@ -58,6 +60,8 @@ class Session:
         Where labels that are corrected have their journals; none are kept without.
     scorer : Scorer, optional
         Finds and scores the files of many cases; none are without.
+    files : LabelFiles, optional
+        Label tables and DICOM-SEG; none are without.
     ask : callable, optional
         Runs the search for what was clicked; `submit` if not given.
     thread : {"main", None}
@@ -77,6 +81,7 @@ class Session:
         *,
         cases: Cases | None = None,
         scorer: Scorer | None = None,
+        files: LabelFiles | None = None,
         ask: Submit | None = None,
         thread: Literal["main"] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -112,6 +117,8 @@ class Session:
         self.improving = Improving(self, engine, shelf, self.start, self.settle)
         self.detecting = Detecting(self, engine, shelf)
         self.scoring = Scoring(self, shelf, scorer)
+        self.fitting = Fitting(self, shelf)
+        self.naming = Naming(self, shelf, files)
         self.versioning = Versioning(self, engine, shelf, self.start, self.settle)
         self.doubting = Doubting(self, engine, shelf, self.start, self.settle)
         self.layers_changed()
@@ -360,9 +367,6 @@ class Session:
 
     def keep_marks(self, key: str, marks: Marks) -> None:
         self._keeping.mark(key, marks)
-
-    def improved(self, improve: Improve) -> None:
-        self.put(improve=improve)
 
     def put(self, **parts: Any) -> None:
         """Parts of the state that the verbs beside this class look after."""

@@ -30,6 +30,8 @@ JobKind = Literal[
     "report",
     "readers",
     "cohort",
+    "names",
+    "export",
     "improve",
     "doubt",
     "judge",
@@ -43,6 +45,8 @@ DOING = {
     "report": "Writing the report of",
     "readers": "Comparing",
     "cohort": "Scoring",
+    "names": "Naming",
+    "export": "Writing",
     "through": "Going through the slices of",
     "improve": "Improving on",
     "doubt": "Looking for doubts in",
@@ -73,6 +77,7 @@ class State:
     scan_key: str = ""
     scan: Scan | None = None
     scan_fault: str = ""
+    misfits: tuple[str, ...] = ()  # labels in use that do not lie on its voxels
     offers: tuple[Offer, ...] = ()
     model: str = ""
     samples: tuple[tuple[str, str], ...] = ()  # key, title
@@ -95,6 +100,7 @@ class State:
     clicks: Clicks = NO_CLICKS
     improve: Improve = NOTHING_YET
     cohort: Cohort = NO_COHORT
+    named: str = ""  # the labels whose names are shown
     said: str = ""
     fault: str = ""
 
@@ -128,7 +134,7 @@ def view(state: State) -> View:
     fraction, status = _progress(state)
     return View(
         facts=state.scan.facts() if state.scan else state.scan_fault,
-        warnings=state.scan.warnings if state.scan else (),
+        warnings=(*(state.scan.warnings if state.scan else ()), *state.misfits),
         offer=offer,
         may_segment=not no_segment and not busy,
         why_not_segment=no_segment,

@@ -108,7 +108,7 @@ class Versioning:
         self._become(versions=self._engine.versions(self._host.state.model))
 
     def _become(self, **changes: Any) -> None:
-        self._host.improved(replace(self._host.state.improve, **changes))
+        self._host.put(improve=replace(self._host.state.improve, **changes))
 
     def _on_changed(self, old: State, new: State) -> None:
         was = old.running

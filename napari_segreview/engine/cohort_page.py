@@ -71,7 +71,7 @@ def settings(cases: Sequence[CaseScore], models: tuple[str, str]) -> dict[str, s
     told |= _voxels(reports)
     if reports:
         told["Tolerance"] = f"{reports[0].tolerance:g} {reports[0].unit}"
-    if changed := sum(bool(one.notes) for one in reports):
+    if changed := sum(bool(one.rows and one.notes) for one in reports):
         told["Labels"] = f"changed to be compared in {changed} cases; notes say how"
     return told
 

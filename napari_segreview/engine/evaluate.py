@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TOO_MUCH: RGB = (0.84, 0.37, 0.00)  # as the ends of the colours of surface distances
 TOO_LITTLE: RGB = (0.00, 0.45, 0.70)
+NOTHING = "Neither side has a label: there is nothing to compare."
 LIMIT_TOLERANCES = 2.0  # the strongest colour, in tolerances
 
 
@@ -129,7 +130,8 @@ def _scored(pair: Pairing, tolerance: float) -> Generator[Progress, None, Report
         has_time=pair.reference.has_time,
         names=(pair.prediction.name, pair.reference.name),
     )
-    return replace(report, notes=pair.notes)
+    nothing = () if report.rows else (NOTHING,)
+    return replace(report, notes=(*pair.notes, *nothing))
 
 
 def _one_colour(

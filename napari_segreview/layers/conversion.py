@@ -143,6 +143,16 @@ def to_label_map(layer: Labels, others: Iterable[Layer] = ()) -> LabelMap:
     )
 
 
+def grid_of(layer: Layer, others: Iterable[Layer] = ()) -> Grid | None:
+    """Where a layer lies, as `to_scan` and `to_label_map` have it; None: no such axes."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    origin = origin_of(layer) or _twin(layer, tuple(data.shape[: layer.ndim]), others)
+    if origin is not None:
+        return origin.grid
+    shape = tuple(data.shape[layer.ndim == 4 : layer.ndim])
+    return grid_from_transform(layer, shape) if len(shape) in (2, 3) else None
+
+
 def origin_of(layer: Layer) -> Origin | None:
     """What the layer keeps of its scan, unless it was moved or got other voxels since."""
     origin = layer.metadata.get(KEY)

@@ -8,10 +8,12 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_segreview.core.errors import InputError
+from napari_segreview.core.geometry_notes import mismatch
 from napari_segreview.core.protocols import LayerRef
 from napari_segreview.core.scan import Scan
 from napari_segreview.layers.conversion import (
     add_to_table,
+    grid_of,
     image_layers,
     labels_layer,
     table_of,
@@ -81,6 +83,14 @@ class NapariShelf:
         layer = labels_layer(labels, self._find(beside))
         self._viewer.add_layer(layer)
         return _ref(layer)
+
+    def mismatch(self, key: str, scan_key: str) -> str:
+        labels, image = self._find(key), self._find(scan_key)
+        if labels is None or image is None:
+            return ""
+        mine, its = (grid_of(one, self._viewer.layers) for one in (labels, image))
+        words = mismatch(mine, its) if mine is not None and its is not None else ""
+        return f"{labels.name}: {words}" if words else ""
 
     def show_only(self, keys: Sequence[str]) -> None:
         shown = [layer for layer in self._viewer.layers if _ref(layer).key in keys]

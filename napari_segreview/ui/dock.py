@@ -16,6 +16,7 @@ from napari_segreview.ui.form import column, section
 from napari_segreview.ui.improve_panel import ImprovePanel
 from napari_segreview.ui.job_bar import JobBar
 from napari_segreview.ui.models_panel import ModelsPanel
+from napari_segreview.ui.names_panel import NamesPanel
 from napari_segreview.ui.objects_panel import ObjectsPanel
 from napari_segreview.ui.readers_panel import ReadersPanel
 from napari_segreview.ui.scan_panel import ScanPanel
@@ -34,6 +35,7 @@ PANELS: dict[str, Callable[[Session], QWidget]] = {
     "Errors": ErrorPanel,
     "Objects": ObjectsPanel,
     "Readers": ReadersPanel,
+    "Names": NamesPanel,
     "Improve": ImprovePanel,
 }
 ALONE: dict[str, Callable[[Session], QWidget]] = {

@@ -100,6 +100,9 @@ class FakeShelf:
         self.beside.append(beside)
         return self.add(labels)
 
+    def mismatch(self, key: str, scan_key: str) -> str:
+        return "" if self.fits(key, scan_key) else f"{self.names.get(key)}: elsewhere"
+
     def show_only(self, keys: Sequence[str]) -> None:
         self.alone = list(keys)
 

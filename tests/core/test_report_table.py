@@ -45,6 +45,17 @@ def test_numbers_by_hand() -> None:
     )
 
 
+def test_a_lesion_of_one_voxel_is_not_nothing() -> None:
+    one, two = np.zeros((2, 4, 6, 6), np.uint8)
+    one[2, 3, 3] = two[2, 3, 3:5] = 1
+    table = table_of(report(one, two, spacing=(2.5, 0.8, 0.8)))
+    texts = [
+        cell(table, 0, f"{name} (ml)").text
+        for name in ("Predicted volume", "Reference volume", "Volume difference")
+    ]
+    assert texts == ["0.0016", "0.0032", "−0.0016"]
+
+
 @pytest.mark.parametrize(
     ("guess", "truth", "text"),
     [(3, 4, "−7.00"), (4, 3, "+7.00"), (4, 4, "+0.00")],

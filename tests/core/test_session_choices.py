@@ -35,6 +35,15 @@ def test_the_first_scan_is_taken_up_with_a_model_that_fits() -> None:
     assert view(one.state).may_segment
 
 
+def test_labels_that_do_not_lie_on_the_scan_are_told() -> None:
+    one = desk(HEAD, DEEP, ONE)
+    assert view(one.state).warnings == ()
+    one.session.choose_scan("key 1")
+    assert view(one.state).warnings == ("one: elsewhere",)
+    one.shelf.close("key 2")
+    assert view(one.state).warnings == ()
+
+
 def test_a_second_scan_does_not_take_the_place_of_the_first() -> None:
     one = desk(HEAD, DEEP)
     assert (one.state.scan, one.state.model) == (HEAD, "flat")

@@ -42,6 +42,15 @@ def test_by_hand() -> None:
     assert row.volume_prediction == pytest.approx(0.128)  # 64 × 2 mm³
 
 
+def test_nothing_on_either_side_is_said() -> None:
+    none = labels("none")
+    none.data[:] = 0
+    report = compared(none, none)
+    assert report.rows == ()
+    assert report.notes == ("Neither side has a label: there is nothing to compare.",)
+    assert compared(none, labels("truth")).notes == ()
+
+
 def test_names_of_both_tables_and_the_references_counts() -> None:
     guess = labels("guess", table=LabelTable.of({1: "Leber", 2: "Milz"}))
     truth = labels("truth", table=LabelTable.of({1: "liver", 3: "kidney"}))

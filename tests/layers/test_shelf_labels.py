@@ -49,6 +49,35 @@ def test_labels_fit_a_scan_of_the_same_shape_and_place(shelf: NapariShelf) -> No
     assert not shelf.fits(labels, scan)
 
 
+def test_labels_on_another_grid_are_told(shelf: NapariShelf) -> None:
+    labels, scan = keys(shelf)
+    assert shelf.mismatch(labels, scan) == ""
+    assert shelf.mismatch(labels, "gone") == shelf.mismatch("gone", scan) == ""
+    shelf._viewer.add_labels(np.zeros(GRID.shape, np.uint8), **_place(shelf))
+    assert shelf.mismatch(shelf.label_layers()[-1].key, scan) == ""  # napari's own
+    coarse = Grid.from_spacing((4, 3, 3), (3.0, 2.0, 2.0))
+    turned = Grid(GRID.shape, np.diag([-1.0, 1, 3, 1]) + _last(0, 5.0))
+    for grid, words in (
+        (coarse, "other: the labels lie on another grid than the image (shape"),
+        (turned, "other: the labels have the image's voxels, stored in another order"),
+    ):
+        data = np.zeros(grid.shape, np.uint8)
+        added = shelf.add(LabelMap(data=data, grid=grid, name="other"))
+        assert shelf.mismatch(added.key, scan).startswith(words)
+        shelf._viewer.layers.remove("other")
+
+
+def _place(shelf: NapariShelf) -> dict[str, object]:
+    image = shelf._viewer.layers[0]
+    return {key: getattr(image, key) for key in ("scale", "translate", "affine")}
+
+
+def _last(row: int, value: float) -> np.ndarray:
+    matrix = np.zeros((4, 4))
+    matrix[row, 3] = value
+    return matrix
+
+
 def test_labels_fit_a_colour_photograph(shelf: NapariShelf) -> None:
     flat = Grid.from_spacing((5, 6), (1.0, 1.0), "px")
     data = np.zeros((5, 6, 3), np.uint8)

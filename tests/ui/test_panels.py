@@ -357,6 +357,7 @@ def test_sections_stay_folded_the_next_time(
         "Errors": True,
         "Objects": True,
         "Readers": True,
+        "Names": True,
         "Improve": True,
         "Options": False,
     }
