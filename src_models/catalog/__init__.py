@@ -23,6 +23,7 @@ from src_models.catalog import (
     pan,
     residual_attention,
     reversible_unet,
+    scu_net,
     segan,
     segnet,
     slices,
@@ -71,6 +72,7 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
             slices.CARD,
             unet_convlstm.CARD,
             fcslstm.CARD,
+            scu_net.CARD,
         )
     }
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from src_models.data.loader import Key
 from src_models.sequences.clips import maker_of_clips, over_time
 from src_models.sequences.propagate import annotated_frames
@@ -15,12 +17,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from src_models.card import NetSpec
     from src_models.data.cases import Case
     from src_models.data.loader import BatchMaker
     from src_models.training.config import Recipe
 
 Made = dict[str, tuple["Tensor", "Tensor"]]
-SINGLE = {"memory": "none"}  # of `unet-convlstm`: the U-Net alone
+SINGLE = {"memory": "none"}  # options of a net that reads an order: it by itself
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,3 +95,18 @@ class Course:
             said = nets[FOR_USE](images)
             loss = over_time(self.recipe, said, labels, self.weights, key.epoch)
             yield Turn((FOR_USE,), loss)
+
+
+def frame_by_frame(recipe: Recipe) -> NetSpec:
+    """The same net without its memory."""
+    options = {**recipe.net.options, **SINGLE}
+    return recipe.net.model_copy(update={"options": options})
+
+
+@torch.no_grad()
+def take_over(net: nn.Module, learnt: nn.Module) -> None:
+    """Give a net the weights and statistics of another, where both have the same."""
+    there = learnt.state_dict()
+    for name, own in net.state_dict().items():
+        if name in there and there[name].shape == own.shape:
+            own.copy_(there[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -49,3 +49,32 @@ class SparseSequence(Frames):
     power: float = Field(default=0.1, ge=0)
     spacing: float = Field(default=10, gt=0)
     jump: int = Field(default=5, ge=1)
+
+
+class WholeSequence(Frames):
+    """Clips of neighbouring frames, every known one of which counts alike.
+
+    Attributes
+    ----------
+    beside : {"unet", "no memory"}
+        What is taught frame by frame beside the net: a small U-Net, or the same net
+        without its memory.
+    """
+
+    beside: Literal["unet", "no memory"] = "unet"
+
+
+class SlicesInOrder(Record):
+    """SCU-Net first, then the BiCLSTM that reads what it says.
+
+    Attributes
+    ----------
+    alone : float
+        Share of the epochs in which SCU-Net is taught, before its BiCLSTM is.
+    between_slices : float
+        Weight of the term that compares how neighbouring slices differ in the answer
+        with how they differ in the labels; 0 leaves it out.
+    """
+
+    alone: float = Field(default=0.5, gt=0, lt=1)
+    between_slices: float = Field(default=1, ge=0)

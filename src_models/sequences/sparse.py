@@ -14,7 +14,7 @@ from src_models.catalog import create_net
 from src_models.errors import InputError
 from src_models.inference.windows import time_weights
 from src_models.sequences.clips import sequences_of
-from src_models.sequences.course import SINGLE, Course, Made
+from src_models.sequences.course import SINGLE, Course, Made, frame_by_frame, take_over
 from src_models.sequences.propagate import propagated
 from src_models.training.methods import options_of
 from src_models.training.taught import method_of, segmentor_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from src_models.card import NetSpec
     from src_models.data.cases import Case
     from src_models.data.loader import Key
     from src_models.data.splits import Split
@@ -35,12 +34,6 @@ if TYPE_CHECKING:
     from src_models.training.config import Recipe
     from src_models.training.curves import Epoch
     from src_models.training.turns import Turn
-
-
-def frame_by_frame(recipe: Recipe) -> NetSpec:
-    """The same net without its memory."""
-    options = {**recipe.net.options, **SINGLE}
-    return recipe.net.model_copy(update={"options": options})
 
 
 def fit(
@@ -127,12 +120,3 @@ def _filled(
         )
         filled.append(whole)
     return tuple(filled)
-
-
-@torch.no_grad()
-def take_over(net: nn.Module, learnt: nn.Module) -> None:
-    """Give a net the weights and statistics of another, where both have the same."""
-    there = learnt.state_dict()
-    for name, own in net.state_dict().items():
-        if name in there and there[name].shape == own.shape:
-            own.copy_(there[name])

@@ -15,12 +15,15 @@ from safetensors.torch import load_file
 
 from src_models.card import NetSpec, read_card
 from src_models.catalog import create_net
+from src_models.data.cases import Case
+from src_models.data.splits import Split
 from src_models.errors import InputError
 from src_models.inference.windows import time_weights
 from src_models.losses import IGNORE
 from src_models.progress import drain
 from src_models.sequences.clips import ClipSampler, over_time, sequences_of
-from src_models.sequences.sparse import frame_by_frame, take_over
+from src_models.sequences.course import frame_by_frame, take_over
+from src_models.sequences.slices import between_slices
 from src_models.training.curves import Epoch
 from src_models.training.fit import fit as plain_fit
 from src_models.training.methods import baseline_of, fit_of
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from src_models.data.splits import Split
     from src_models.training.config import Recipe
 
 
@@ -287,6 +289,187 @@ class TestSparse:
 
     def test_weights_are_those_of_the_window(self) -> None:
         assert time_weights(9, 1)[0] == pytest.approx(0.2)
+
+
+FCS = NetSpec(
+    system="fcslstm",
+    ndim=2,
+    in_channels=1,
+    classes=2,
+    options={"widths": (2, 2, 3, 3, 3), "fc_width": 4, "fc_kernel": 3},
+)
+
+
+class TestWhole:
+    def test_unlabelled_frames_are_left_out_and_others_count_alike(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from src_models.sequences import course
+
+        seen: list[tuple[tuple[float, ...], Tensor]] = []
+
+        def note(
+            recipe: Any, said: Tensor, labels: Tensor, weights: Any, n: int
+        ) -> Any:
+            seen.append((tuple(weights), labels))
+            return over_time(recipe, said, labels, weights, n)
+
+        monkeypatch.setattr(course, "over_time", note)
+        recipe = beat_recipe("whole-sequence", {"frames": 2}, epochs=1)
+        drain(steps(recipe, beats(known=(0, 2)), tmp_path))
+        singles, clips = seen[0::2], seen[1::2]
+        for weights, labels in singles:
+            assert weights == (1.0,)
+            assert labels.shape == (2, 1, 16, 16)
+            assert (labels >= 0).all()
+        for weights, labels in clips:
+            assert weights == (1.0, 1.0, 1.0)
+            known = (labels >= 0).flatten(2).all(2)
+            assert known[:, 1].all()  # the middle
+            assert not known[
+                :, [0, 2]
+            ].any()  # of a beat with 0 and 2 known, never both
+
+    def test_what_is_taught_beside(self) -> None:
+        recipe = beat_recipe("whole-sequence", net=FCS)
+        assert baseline_of(recipe).system == "unet-convlstm"
+        assert baseline_of(recipe).options == {"memory": "none"}
+        same = beat_recipe("whole-sequence", {"beside": "no memory"}, net=FCS)
+        assert baseline_of(same).system == "fcslstm"
+        assert baseline_of(same).options == {**FCS.options, "memory": "none"}
+
+    def test_fcslstm_from_recipe_to_measures(self, tmp_path: Path) -> None:
+        recipe = beat_recipe(
+            "whole-sequence", {"beside": "no memory", "frames": 2}, net=FCS, epochs=1
+        )
+        cases = [beat(name) for name in "abcdefghijkl"]
+        run, out = tmp_path / "run", tmp_path / "model"
+        card = drain(train(recipe, cases, run=run, out=out, accelerator="cpu"))
+        assert card.baseline is not None
+        assert (out / "roughness.csv").is_file()
+
+
+def test_volumes_over_time(tmp_path: Path) -> None:
+    """3D + t from labels of two frames to measures, round the beat."""
+    spec = NetSpec(
+        system="unet-convlstm",
+        ndim=3,
+        in_channels=1,
+        classes=2,
+        options={"widths": (4, 6), "hidden": 2, "norm": "instance", "level": 0},
+    )
+    recipe = sparse(net=spec, epochs=2, options={"frames": 1})
+    patches = recipe.patches.model_copy(update={"size": (3, 4, 12, 12), "batch": 1})
+    augment = recipe.augment.model_copy(update={"mirror_axes": (1, 2), "elastic": 0})
+    recipe = recipe.model_copy(update={"patches": patches, "augment": augment})
+
+    def solid(name: str) -> Case:
+        flat = beat(name, side=16)
+        image = np.repeat(flat.image[:, :, None], 5, axis=2)
+        labels = np.repeat(flat.labels[:, None], 5, axis=1)
+        return Case(name, name, image, labels, (1.0, 1.0, 1.0))
+
+    cases = [solid(name) for name in "abcdefghijkl"]
+    run, out = tmp_path / "run", tmp_path / "model"
+    card = drain(train(recipe, cases, run=run, out=out, accelerator="cpu"))
+    assert card.net.axes == 4
+    assert (out / "volumes.csv").is_file()
+
+
+SCU = NetSpec(
+    system="scu-net",
+    ndim=3,
+    in_channels=1,
+    classes=2,
+    options={"widths": ((4, 4), (6, 6)), "hidden": 3, "block": 2},
+)
+
+
+def solids() -> Split:
+    """The beats, with time as depth."""
+    sides = beats()
+
+    def solid(case: Case) -> Case:
+        return replace(case, spacing=(1.0, 1.0, 1.0))
+
+    return Split(*(tuple(map(solid, s)) for s in (sides.train, sides.validation,
+                                                  sides.locked)))  # fmt: skip
+
+
+def in_order(**changed: Any) -> Recipe:
+    options = changed.pop("options", {})
+    recipe = beat_recipe("slices-in-order", options, **{"net": SCU, **changed})
+    return recipe.model_copy(
+        update={
+            "cyclic": False,
+            "augment": recipe.augment.model_copy(update={"mirror_axes": (1, 2)}),
+        }
+    )
+
+
+class TestSlices:
+    def test_first_scu_net_then_its_bilstm(self, tmp_path: Path) -> None:
+        """The second part moves the BiCLSTM alone; SCU-Net goes on beside."""
+        going = steps(in_order(epochs=2), solids(), tmp_path)
+        after: list[dict[str, Tensor]] = [
+            state(tmp_path) for event in going if isinstance(event, Epoch)
+        ]
+        first, second = after
+        fresh = create_net(SCU).state_dict()
+        for name in fresh:
+            use, beside = f"net/segmentor.{name}", f"net/baseline.{name}"
+            if name.startswith(("memory", "answer")):
+                assert beside not in second
+                assert not torch.equal(first[use], second[use]), name
+            else:
+                assert torch.equal(second[use], first[beside]), name
+                assert not torch.equal(second[beside], first[beside]), name
+
+    def test_between_slices_by_hand(self) -> None:
+        """A voxel of a structure that begins in the second of three slices."""
+        labels = torch.tensor([0, 1, 1]).view(1, 3, 1, 1)
+        likely = torch.tensor([0.5, 0.5, 1.0])  # steps 0 and ½; the labels' 1 and 0
+        logits = torch.stack([1 - likely, likely]).clamp(min=1e-9).log()
+        found = between_slices(logits.view(1, 2, 3, 1, 1), labels)
+        assert float(found) == pytest.approx((1 + 0.5) / 2, abs=1e-4)
+        unknown = labels.clone()
+        unknown[:, 2] = IGNORE
+        found = between_slices(logits.view(1, 2, 3, 1, 1), unknown)
+        assert float(found) == pytest.approx(1, abs=1e-4)
+
+    @pytest.mark.parametrize("slices", [1, 3])
+    def test_between_slices_of_nothing(self, slices: int) -> None:
+        """One slice has no neighbour, and unknown ones say nothing."""
+        logits = torch.randn(1, 3, slices, 4, 4, requires_grad=True)
+        labels = torch.full((1, slices, 4, 4), IGNORE if slices > 1 else 1)
+        found = between_slices(logits, labels)
+        found.backward()  # type: ignore[no-untyped-call]
+        assert float(found.detach()) == 0
+        assert logits.grad is not None
+        assert not logits.grad.any()
+
+    def test_right_answers_differ_as_the_labels_do(self) -> None:
+        labels = torch.randint(0, 3, (2, 4, 5, 5))
+        sure = 50.0 * torch.nn.functional.one_hot(labels, 3).movedim(-1, 1)
+        assert float(between_slices(sure, labels)) == pytest.approx(0, abs=1e-6)
+        # However steady, an answer that is wrong everywhere alike is not seen by it.
+        assert float(between_slices(sure * 0, labels * 0 + 1)) == 0
+
+    @pytest.mark.parametrize(
+        ("recipe", "says"),
+        [
+            (in_order(epochs=1), "of 1 epochs SCU-Net learns 0"),
+            (
+                in_order(net=SCU.model_copy(update={"options": {"memory": "none"}})),
+                'net.system = "scu-net", with net.options.memory = "both"',
+            ),
+        ],
+    )
+    def test_what_does_not_fit_is_said(
+        self, recipe: Recipe, says: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(InputError, match=says):
+            drain(steps(recipe, solids(), tmp_path))
 
 
 @pytest.fixture(scope="module")
