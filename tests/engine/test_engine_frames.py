@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 from tiny_model import grid_to, save_tiny, tiny_frames
 
 from napari_segreview.core.geometry import Grid
+from napari_segreview.core.labels import LabelMap, LabelTable
 from napari_segreview.core.orientation import turn_to
 from napari_segreview.core.protocols import Wish
 from napari_segreview.core.scan import Scan
+from napari_segreview.engine.case_store import corrected
 from napari_segreview.engine.doubts import doubts
+from napari_segreview.engine.lessons import as_cases
 from napari_segreview.engine.predict import as_images, from_images, segment
 from src_models.card import read_card
 from src_models.inference import Options
 from src_models.inference import predict as over_windows
-from src_models.progress import drain
+from src_models.progress import Curve, drain
+from src_models.training.finetune import Tuning, finetune
 from src_models.weights import load_model
 
 if TYPE_CHECKING:
@@ -130,3 +135,27 @@ def test_doubts_of_each_plane(models: dict[int, Path]) -> None:
     assert len(found.planes) == SHAPE[0]
     assert min(found.planes) > 0
     assert found.voxels.shape == (FRAMES, *SHAPE)
+
+
+def test_a_corrected_frame_teaches_the_sequence_it_is_in(
+    models: dict[int, Path],
+) -> None:
+    """Of a beat one slice of one frame was checked: one case, the rest unknown."""
+    drawn = np.zeros((FRAMES, *SHAPE), np.uint8)
+    drawn[2, 1, 4:12, 5:11] = 1
+    scan = cine(data=noise(*drawn.shape) + 5 * drawn)
+    checked = np.zeros(drawn.shape, bool)
+    checked[2, 1] = True
+    labels = LabelMap(data=drawn, grid=scan.grid, table=LabelTable.of({1: "blob"}))
+    net, card = load_model(models[2])
+    (case,) = as_cases(corrected(scan, labels, checked), card)
+    assert case.image.shape == (1, FRAMES, *SHAPE[1:])
+    known = (case.labels >= 0).any(axis=(1, 2))
+    assert known.tolist() == [False, False, True, False, False]
+    before = {name: one.clone() for name, one in net.state_dict().items()}
+    tuning = Tuning(steps=60, learning_rate=2e-2, checks=4)
+    *_, last = (e for e in finetune(card, net, [case], tuning) if isinstance(e, Curve))
+    assert np.isfinite([point.dice for point in last.points]).all()
+    assert last.best > last.points[0].dice
+    after = net.state_dict()
+    assert any(not torch.equal(before[name], after[name]) for name in before)

@@ -227,3 +227,8 @@ class TestProposal:
             "batch": made.batch,
             "class_balance": True,
         }
+
+
+def test_frames_are_not_planned_for() -> None:
+    with pytest.raises(InputError, match="reads frames together, which is not planned"):
+        propose(like([(36, 50, 35)]), memory_mb=1000, system="unet-convlstm")
