@@ -14,7 +14,7 @@ from rich.table import Table
 from napari_segreview.core.improve import verdict_of
 from napari_segreview.core.reviews import Mark, checked_mask
 from napari_segreview.engine import versions as kept_versions
-from napari_segreview.engine.case_store import corrected, kept, load
+from napari_segreview.engine.case_store import corrected, kept, load, shown_again
 from napari_segreview.engine.models import models
 from napari_segreview.scans import read_labels, read_one
 from src_models.card import find_model, read_card
@@ -127,12 +127,12 @@ def finetune_steps(
         )
     judges += [load(one) for one in kept("locked", name)]
     own = {one.id for one in (*fresh, *judges)}
-    earlier = [load(one) for one in kept("train", name) if one not in own]
+    shown = tuple(load(one) for one in shown_again(name, own))
     from napari_segreview.engine.finetune import Lessons, improve  # wakes torch
     from src_models.training.finetune import Tuning
 
     tuning = Tuning(budget_seconds=seconds, loss=loss, device=device)
-    lessons = Lessons(fresh=fresh, earlier=tuple(earlier), locked=tuple(judges))
+    lessons = Lessons(fresh=fresh, earlier=shown, locked=tuple(judges))
     return improve(model, lessons, tuning, out=out)
 
 

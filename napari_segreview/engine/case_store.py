@@ -26,6 +26,7 @@ from src_models.data.splits import side_of
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     import numpy.typing as npt
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 FACTS_FILE = "case.json"
 LOCKED = 0.3  # share of patients
 SALT = "corrected"
+SHOWN = 2**31  # bytes of earlier cases that are shown again
 Side = Literal["train", "locked"]
 
 
@@ -168,6 +170,31 @@ def kept(side: Side, model: str) -> tuple[str, ...]:
     """Ids of a model's cases on a side, sorted."""
     found = (one for one in _all() if one.side == side and model in one.models)
     return tuple(sorted(one.id for one in found))
+
+
+def shown_again(
+    model: str, without: Container[str], limit: int = SHOWN
+) -> tuple[str, ...]:
+    """Ids of a model's cases to learn from, the latest first, that fit into memory.
+
+    Parameters
+    ----------
+    without : container of str
+        Ids that are left out.
+    limit : int
+        Bytes of all their voxels; the first one is taken whatever it is.
+    """
+    found: list[str] = []
+    paths = [folder() / one / FACTS_FILE for one in kept("train", model)]
+    for path in sorted(paths, key=lambda one: -one.stat().st_mtime):
+        case = path.parent.name
+        if case in without:
+            continue
+        limit -= sum(one.stat().st_size for one in path.parent.glob("*.safetensors"))
+        if limit < 0 and found:
+            break
+        found.append(case)
+    return tuple(found)
 
 
 def load(case_id: str) -> Corrected:

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from napari_segreview.core.protocols import Improved
-from napari_segreview.engine.case_store import keep, kept, load
+from napari_segreview.engine.case_store import keep, kept, load, shown_again
 from napari_segreview.engine.device import usable
 from napari_segreview.engine.judging import (
     Judged,
@@ -304,7 +304,7 @@ def improve_on(case: Corrected, wish: TuneWish) -> Generator[Progress, None, Imp
     top = int(case.labels.data[case.checked].max())
     case = replace(case, known=max(card.net.classes, top + 1))
     side = keep(case, card.name)
-    others = tuple(load(one) for one in kept("train", card.name) if one != case.id)
+    others = tuple(load(one) for one in shown_again(card.name, {case.id}))
     locked = tuple(load(one) for one in kept("locked", card.name))
     fresh, earlier = ((case,), others) if side == "train" else (others, ())
     if not fresh:

@@ -3,8 +3,8 @@
 Only voxels that were checked teach: all others are `IGNORE`, and no term of the loss sees
 them. The layers nearest the answer move first, then all, at a small rate; earlier cases
 are shown again so that they are not forgotten, and there the answer is also held to that
-of the model before (`distil`). Part of the corrections is kept back to measure, and the
-weights that did best on it are what is returned.
+of the model before, where that is right (`distil`). Part of the corrections is kept back
+to measure, and the weights that did best on it are what is returned.
 """
 
 from __future__ import annotations
@@ -336,7 +336,8 @@ def _gradient(
     found = judge(loss, said, labels, maps)
     if earlier is not None:
         share = old.float().mean().item()
-        found = found + tuning.remember * share * distil(answer(said)[old], earlier)
+        apart = distil(answer(said)[old], earlier, labels[old])
+        found = found + tuning.remember * share * apart
     if found.requires_grad:
         found.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(desk.net.parameters(), 1.0)

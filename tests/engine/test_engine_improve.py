@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -319,6 +320,25 @@ def test_sides_are_decided_once_and_by_patient() -> None:
     for seed, side in sides.items():
         assert case_store.keep(disc(seed, patient=f"p{seed}"), "tiny") == side
         assert case_store.keep(disc(seed + 100, patient=f"p{seed}"), "tiny") == side
+
+
+def test_the_latest_cases_are_shown_again_as_far_as_they_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(case_store, "decide_side", lambda *_: "train")
+    size = 0
+    for seed in (1, 2, 3):
+        case_store.keep(disc(seed), "tiny")
+        home = case_store.folder() / disc(seed).id
+        os.utime(home / case_store.FACTS_FILE, (seed, seed))
+        (voxels,) = home.glob("*.safetensors")
+        size = voxels.stat().st_size
+    ids = [disc(seed).id for seed in (3, 2, 1)]
+    assert list(case_store.shown_again("tiny", ())) == ids
+    assert list(case_store.shown_again("tiny", ids[:1])) == ids[1:]
+    assert list(case_store.shown_again("tiny", (), size + 1)) == ids[:1]
+    assert list(case_store.shown_again("tiny", (), 0)) == ids[:1]
+    assert case_store.shown_again("another", ()) == ()
 
 
 def test_a_damaged_case_says_so() -> None:

@@ -164,36 +164,59 @@ def test_replay_is_drawn_by_its_share() -> None:
     assert 160 < names.count("old") < 240
 
 
-def test_where_it_is_shown_earlier_cases_it_stays_close_to_the_model_before() -> None:
-    """The labels of the earlier cases are spoiled: they pull it away, it is held back."""
-    before, card = fresh_net(), make_card()
-    spoiled = [replace(case, labels=1 - case.labels) for case in discs(3, seed=1)]
-    images = torch.stack([torch.from_numpy(case.image).float() for case in spoiled])
+def test_what_the_model_before_was_right_about_is_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only samples of earlier cases, only their labels, at the weight that was asked."""
+    old = [replace(case, labels=1 - case.labels) for case in discs(3, seed=1)]
+    told: list[torch.Tensor] = []
+
+    def spy(logits: torch.Tensor, earlier: torch.Tensor, labels: torch.Tensor) -> Any:
+        assert torch.equal(earlier, before(images.pop()[: len(earlier)]))
+        told.append(labels)
+        return distil(logits, earlier, labels)
+
+    images: list[torch.Tensor] = []
+    before = fresh_net().eval()
+    ask = page._earlier
+
+    def ask_and_note(model: torch.nn.Module, seen: torch.Tensor) -> torch.Tensor:
+        images.append(seen)
+        assert same(tensors(model), tensors(before))  # it does not learn
+        return ask(model, seen)
+
+    monkeypatch.setattr(page, "distil", spy)
+    monkeypatch.setattr(page, "_earlier", ask_and_note)
+    monkeypatch.setattr(page, "computes_half", lambda _: False)
+    tuning = replace(QUICK, steps=12, replay=0.5)
+    drain(finetune(make_card(), fresh_net(), discs(3), tuning, replay=old))
+    shares = [(labels == 1).float().mean().item() for labels in told]
+    assert 4 < len(told) <= 12
+    assert min(shares) > 0.5  # the labels of earlier cases are mostly 1, here
+    told.clear()
+    off = replace(tuning, remember=0.0)
+    drain(finetune(make_card(), fresh_net(), discs(3), off, replay=old))
+    assert told == []
+
+
+def test_it_stays_closer_to_the_model_before() -> None:
+    before, card, old = fresh_net(), make_card(), discs(3, seed=1)
+    images = torch.stack([torch.from_numpy(case.image).float() for case in old])
+    said = before.eval()(images).argmax(dim=1)  # it is right everywhere
+    old = [
+        replace(case, labels=one.numpy()) for case, one in zip(old, said, strict=True)
+    ]
     apart = []
-    for remember in (0.0, 20.0):
-        net = deepcopy(before)
-        tuning = replace(
-            QUICK, steps=30, remember=remember, replay=0.9, light=0.0, batch=4, ema=0.0
-        )
-        steps = finetune(card, net, discs(2), tuning, replay=spoiled, before=before)
-        apart.append(last_weights(steps, images, before))
-    assert apart[1] < 0.5 * apart[0]
-
-
-def last_weights(steps: Any, images: torch.Tensor, before: torch.nn.Module) -> float:
-    """How far the net that learns is from the one before, at the end of a run."""
     seen: list[torch.nn.Module] = []
-    average = page.average_into
-
-    def spy(ema: torch.nn.Module, net: torch.nn.Module, decay: float) -> None:
-        seen[:] = [net]
-        average(ema, net, decay)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "average_into", spy)
-        drain(steps)
-    with torch.no_grad():
-        return distil(seen[0].eval()(images), before.eval()(images)).item()
+    for remember in (0.0, 20.0):
+        tuning = replace(QUICK, steps=30, remember=remember, light=0.0, batch=4)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(page, "average_into", lambda _, net, __: seen.append(net))
+            steps = finetune(card, deepcopy(before), discs(2), tuning, replay=old)
+            drain(steps)
+        with torch.no_grad():
+            apart.append(distil(seen[-1].eval()(images), before(images), said).item())
+    assert apart[1] < 0.5 * apart[0]
 
 
 def test_a_batch_maker_knows_whose_each_sample_is() -> None:
