@@ -74,13 +74,20 @@ def marks_of(text: str) -> tuple[Mark, ...]:
     return tuple(found)
 
 
-def read_pair(text: str, marks: Sequence[Mark]) -> Corrected:
+def read_pair(text: str, marks: Sequence[Mark], patient: str = "") -> Corrected:
     """IMAGE=LABELS → the case.
+
+    Parameters
+    ----------
+    patient : str
+        A regular expression on the image's name; its first group, or all that it finds,
+        is the patient. "" takes what the file says.
 
     Raises
     ------
     InputError
-        If it is no such pair, a file cannot be read, grids differ or no slice is left.
+        If it is no such pair, a file cannot be read, grids differ, no slice is left or no
+        patient is found.
     """
     image, equals, truth = text.rpartition("=")
     if not equals:
@@ -92,7 +99,19 @@ def read_pair(text: str, marks: Sequence[Mark]) -> Corrected:
             f"{scan.name} is {scan.grid.ndim}D and has no axis {max(axes)}"
         )
     mask = checked_mask(marks, labels.data.shape, has_time=labels.has_time)
-    return corrected(scan, labels, np.asarray(mask))
+    return corrected(scan, labels, np.asarray(mask), _patient(patient, Path(image)))
+
+
+def _patient(pattern: str, image: Path) -> str:
+    try:
+        found = re.search(pattern, image.name)
+    except re.error as error:
+        raise InputError(
+            f"--patient {pattern!r} is no regular expression: {error}"
+        ) from None
+    if found is None:
+        raise InputError(f"--patient {pattern!r} finds no patient in {image.name}")
+    return found[1] if found.re.groups else found[0]
 
 
 def finetune_steps(
@@ -101,6 +120,7 @@ def finetune_steps(
     locked: Sequence[str],
     *,
     slices: str,
+    patient: str,
     budget: str,
     loss: str,
     device: str,
@@ -116,8 +136,8 @@ def finetune_steps(
     if not pairs:
         raise InputError("nothing to learn from; give --case IMAGE=LABELS")
     marks, seconds = marks_of(slices), seconds_of(budget)
-    fresh = tuple(read_pair(one, marks) for one in pairs)
-    judges = [read_pair(one, marks_of("")) for one in locked]
+    fresh = tuple(read_pair(one, marks, patient) for one in pairs)
+    judges = [read_pair(one, marks_of(""), patient) for one in locked]
     folder = find_model(model, models())
     name = read_card(folder).name
     if models().get(name) != folder:
@@ -141,7 +161,7 @@ def told(improved: Improved) -> str:
 
 
 def gate_steps(
-    one: str, other: str, pairs: Sequence[str], device: str
+    one: str, other: str, pairs: Sequence[str], patient: str, device: str
 ) -> Generator[Progress, None, Verdict]:
     """Compare two models, each NAME, NAME@VERSION or a folder.
 
@@ -151,7 +171,7 @@ def gate_steps(
         If a model or file cannot be read, or the two do not read the cases.
     """
     folders = (_folder(one), _folder(other))
-    cases = tuple(read_pair(pair, marks_of("")) for pair in pairs)
+    cases = tuple(read_pair(pair, marks_of(""), patient) for pair in pairs)
     from napari_segreview.engine.judging import compare_models  # wakes torch
 
     return compare_models(*folders, cases, device)

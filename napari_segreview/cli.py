@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 INTERRUPTED = 130  # what typer makes of Ctrl+C
+PATIENT = "The patient in an image's name, e.g. '(sub-\\d+)'; else DICOM's id."
 
 app = typer.Typer(
     name="segreview",
@@ -274,6 +275,7 @@ def finetune(
     checked_slices: Annotated[
         str, typer.Option(help="57,60-62 or AXIS:57.", show_default="all")
     ] = "",
+    patient: Annotated[str, typer.Option(help=PATIENT)] = "",
     budget: Annotated[str, typer.Option(help="90s, 3m, 1h.")] = "3m",
     loss: Annotated[str, typer.Option(help="A sum of losses.")] = "dice + ce",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, mps.")] = "auto",
@@ -284,8 +286,17 @@ def finetune(
     """Improve a model on corrections; it becomes active only if it is better."""
     from napari_segreview._cli_improve import finetune_steps, told
 
-    wish = {"slices": checked_slices, "budget": budget, "loss": loss}
-    steps = finetune_steps(model, case, locked or [], **wish, device=device, out=output)
+    steps = finetune_steps(
+        model,
+        case,
+        locked or [],
+        slices=checked_slices,
+        patient=patient,
+        budget=budget,
+        loss=loss,
+        device=device,
+        out=output,
+    )
     _say(told(follow(steps)))
 
 
@@ -309,12 +320,13 @@ def gate(
     one: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a folder.")],
     other: Annotated[str, typer.Argument(help="The one that would replace it.")],
     case: Annotated[list[str], typer.Option(help="IMAGE=LABELS, unseen by both.")],
+    patient: Annotated[str, typer.Option(help=PATIENT)] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, mps.")] = "auto",
 ) -> None:
     """Say whether one model may take the place of another."""
     from napari_segreview._cli_improve import gate_steps, verdict_table
 
-    verdict = follow(gate_steps(one, other, case, device))
+    verdict = follow(gate_steps(one, other, case, patient, device))
     _say(verdict.decision)
     out.print(verdict_table(verdict))
 

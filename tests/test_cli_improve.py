@@ -100,6 +100,12 @@ def test_finetune_then_versions_then_gate(
         (("--case", "PAIR", "--checked-slices", "2:1"), "no axis 2"),
         (("--case", "PAIR", "--locked", "PAIR"), "locked cases"),
         (("--case", "PAIR", "--checked-slices", "99"), "nothing was checked"),
+        (("--case", "PAIR", "--patient", r"(\d)-"), "finds no patient in 1.png"),
+        (("--case", "PAIR", "--patient", "("), "no regular expression"),
+        (
+            ("--case", "PAIR", "--locked", "OTHER", "--patient", r"\.png"),
+            "locked cases",  # of the same patient
+        ),
         (("--case", "PAIR", "-m", "FOLDER"), "segreview models --add"),
     ],
 )
@@ -112,7 +118,7 @@ def test_faults_are_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     other = str(save_tiny(tmp_path / "other", ndim=2, name="other"))
-    told = {"PAIR": pair(tmp_path, 1), "FOLDER": other}
+    told = {"PAIR": pair(tmp_path, 1), "FOLDER": other, "OTHER": pair(tmp_path, 2)}
     given = [told.get(word, word) for word in words]
     assert run(monkeypatch, "finetune", "-m", model, *given, "--device", "cpu") == 1
     err = capsys.readouterr().err
