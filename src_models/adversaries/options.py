@@ -135,6 +135,8 @@ class Projective(Adversarial):
         Along which the volume is projected; each has a critic of its own.
     """
 
-    projected: float = Field(default=0.1, ge=0)
+    weight: float = Field(default=0.01, ge=0)
+    projected: float = Field(default=0.01, ge=0)
+    alone: float = Field(default=0.25, ge=0, lt=1)
     projection: Literal["mean", "soft maximum"] = "mean"
     axes: tuple[Literal["z", "y", "x"], ...] = Field(default=("z",), min_length=1)
