@@ -13,6 +13,7 @@ from src_models.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from napari_segreview._cli_review import Terminal
     from napari_segreview.core.clicks import Step
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.prompts import Place, Plane, Prompt
@@ -82,6 +83,7 @@ def click_on(
 
 
 def click(
+    context: typer.Context,
     image: Annotated[Path, typer.Argument(help="A file or a DICOM folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The mask to write.")],
     point: Annotated[
@@ -108,7 +110,6 @@ def click(
     ] = False,
 ) -> None:
     """Segment what is clicked and write it on the image's own grid."""
-    from napari_segreview.cli import follow
     from napari_segreview.core.clicks import amount
     from napari_segreview.engine import LocalEngine
     from napari_segreview.scans import check_writable, read_one, write_labels
@@ -123,7 +124,8 @@ def click(
         )
     texts = {"box": box, "lasso": lasso, "scribble": scribble, "point": point}
     prompts = _prompts(texts, scan, axis, frame, whole=volume)
-    labels = follow(click_on(scan, prompts, LocalEngine(), through=through))
+    terminal: Terminal = context.obj
+    labels = terminal.follow(click_on(scan, prompts, LocalEngine(), through=through))
     write_labels(labels, output)
     size = amount(int(labels.data.sum()), scan.grid)
     clicks = f"{len(prompts)} click" + ("s" if len(prompts) != 1 else "")

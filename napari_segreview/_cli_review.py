@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from napari_segreview.core.cohort import CaseScore
-    from napari_segreview.core.readers import Study
+    from napari_segreview.core.study import Study
     from napari_segreview.core.table import Table as Content
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
-    from napari_segreview.core.readers import Study
+    from napari_segreview.core.study import Study
     from src_models.progress import Progress
 
 Cases = dict[str, "Callable[[], Mapping[str, LabelMap]]"]

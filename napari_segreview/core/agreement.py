@@ -17,7 +17,7 @@ from src_models.metrics import BlandAltman, bland_altman
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_segreview.core.readers import Agreement, Study
+    from napari_segreview.core.study import Agreement, Study
 
 Point = tuple[float, float]  # mean of both, first − second
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from napari_segreview.core.clicks import Kind, Mask, Tool
-    from napari_segreview.core.correcting import Correcting
     from napari_segreview.core.prompts import Plane, Prompt
     from napari_segreview.core.protocols import Engine, Question, Shelf
     from napari_segreview.core.scan import Scan
@@ -51,8 +50,7 @@ class Host(Protocol):
     @property
     def state(self) -> State: ...
 
-    @property
-    def correcting(self) -> Correcting: ...
+    def correct(self, key: str) -> None: ...
 
     def say(self, *, said: str = "", fault: str = "") -> None: ...
 
@@ -331,7 +329,7 @@ class Clicking:
         """A new layer for the labels of the scan, kept from the start."""
         blank = blank_labels(scan, self._clicks)
         ref = self._shelf.show(blank, self._host.state.scan_key)
-        self._host.correcting.choose(ref.key)
+        self._host.correct(ref.key)
         return ref.key
 
     def _fitting_layer(self) -> str:

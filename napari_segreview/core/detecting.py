@@ -13,26 +13,16 @@ if TYPE_CHECKING:
 
     from psygnal import SignalInstance
 
-    from napari_segreview.core.labels import LabelMap
-    from napari_segreview.core.objects import Are, ObjectReport, ObjectWish, Rule
+    from napari_segreview.core.objects import (
+        Are,
+        Finder,
+        ObjectReport,
+        ObjectWish,
+        Rule,
+    )
     from napari_segreview.core.protocols import Shelf
     from napari_segreview.core.state import State
     from src_models.progress import Progress
-
-
-class Finder(Protocol):
-    """Finds the objects of two label maps."""
-
-    def find_objects(
-        self,
-        prediction: LabelMap,
-        reference: LabelMap,
-        wish: ObjectWish,
-        *,
-        resample: bool = False,
-    ) -> Generator[Progress, None, ObjectReport]:
-        """Raises InputError."""
-        ...
 
 
 class Host(Protocol):

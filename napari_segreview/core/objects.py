@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from napari_segreview.core.table import Cell, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
+    from napari_segreview.core.labels import LabelMap
     from src_models.metrics import Detection
+    from src_models.progress import Progress
 
 Are = Literal["parts", "labels"]
 Rule = Literal["iou", "centre"]
@@ -108,6 +110,21 @@ class ObjectReport:
     volume_unit: str
     has_time: bool
     notes: tuple[str, ...] = ()
+
+
+class Finder(Protocol):
+    """Finds the objects of two label maps."""
+
+    def find_objects(
+        self,
+        prediction: LabelMap,
+        reference: LabelMap,
+        wish: ObjectWish,
+        *,
+        resample: bool = False,
+    ) -> Generator[Progress, None, ObjectReport]:
+        """Raises InputError."""
+        ...
 
 
 def in_order(thing: Thing) -> tuple[bool, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from napari_segreview.core.detecting import Finder
+from napari_segreview.core.objects import Finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from napari_segreview.core.labels import Label, LabelMap, LabelTable
     from napari_segreview.core.objects import ObjectReport
     from napari_segreview.core.prompts import Plane, Prompt
-    from napari_segreview.core.readers import Consensus, Study
     from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.scan import Scan
+    from napari_segreview.core.study import Consensus, Study
     from src_models.progress import Progress
 
     Mask = npt.NDArray[np.bool_]

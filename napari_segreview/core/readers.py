@@ -23,7 +23,7 @@ from src_models.metrics import DEFINITIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_segreview.core.labels import LabelMap
+    from napari_segreview.core.study import Study
     from src_models.metrics import BlandAltman
 
 Labels = npt.NDArray[np.unsignedinteger[Any]]
@@ -33,24 +33,6 @@ RULE = (
     "lower than the lowest Dice between two readers. Williams' index is that mean over "
     "the readers' mean Dice with each other: 1 or more is as good as another reader."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
-    """Two readers' labels of one structure of one case.
-
-    `dice`, `nsd` in [0, 1]; `hd95` in the study's unit; volumes in its unit of volume.
-    """
-
-    case: str
-    structure: str
-    first: str
-    second: str
-    dice: float
-    nsd: float
-    hd95: float
-    volume_first: float
-    volume_second: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +64,6 @@ class Spread:
     def williams(self) -> float:
         """Williams' index, ≥ 0; infinite if the readers never agree."""
         return self.model / self.among if self.among else float("inf")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Consensus:
-    """What the readers of one case agree on.
-
-    Attributes
-    ----------
-    majority, staple : LabelMap
-        The label that more than half of the readers gave; that of STAPLE.
-    disagreement : (like the labels) float32 array
-        Share of the readers, 0 to below 1, that do not give the most frequent label.
-    """
-
-    majority: LabelMap
-    staple: LabelMap
-    disagreement: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
-    """All pairs of readers over all cases. `model` is "" where all are people."""
-
-    readers: tuple[str, ...]
-    model: str
-    pairs: tuple[Agreement, ...]
-    unit: str
-    volume_unit: str
-    tolerance: float
-
-    @property
-    def structures(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.structure for one in self.pairs))
 
 
 def votes(maps: Sequence[Labels]) -> tuple[Labels, npt.NDArray[np.float32]]:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Engine, Shelf
-    from napari_segreview.core.readers import Consensus, Study
     from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.state import JobKind, State
+    from napari_segreview.core.study import Consensus, Study
     from src_models.progress import Progress
 
 

@@ -106,7 +106,7 @@ class Session:
             start=self.start,
             settle=self.settle,
             say=self.say,
-            take_up=self._correct,
+            take_up=self.correct,
         )
         self.clicking = Clicking(self, engine, shelf, ask or submit, thread)
         self.clicking.changed.connect(self._clicks_changed)
@@ -376,7 +376,8 @@ class Session:
         """Tell the user what was done, or what went wrong."""
         self._become(replace(self._state, said=said, fault=fault))
 
-    def _correct(self, key: str) -> None:
+    def correct(self, key: str) -> None:
+        """Keep the changes of a Labels layer from now on."""
         self.correcting.choose(key)
 
     def _take_as_prediction(self, ref: LayerRef) -> None:

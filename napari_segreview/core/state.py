@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari_segreview.core.error_table import Order
     from napari_segreview.core.objects import ObjectReport
     from napari_segreview.core.protocols import Device, LayerRef, Offer
-    from napari_segreview.core.readers import Study
     from napari_segreview.core.scan import Scan
+    from napari_segreview.core.study import Study
     from src_models.metrics import Report, SliceScores
 
 OBJECT_WISH = ObjectWish()

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
         Segmentation,
         TuneWish,
     )
-    from napari_segreview.core.readers import Consensus, Study
     from napari_segreview.core.review import ErrorMaps, Review
     from napari_segreview.core.scan import Scan
+    from napari_segreview.core.study import Consensus, Study
     from src_models.progress import Progress
 
 

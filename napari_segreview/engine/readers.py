@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from napari_segreview.core.labels import LabelTable
 from napari_segreview.core.matching import match_names
-from napari_segreview.core.readers import Agreement, Consensus, Labels, Study, votes
+from napari_segreview.core.readers import Labels, votes
+from napari_segreview.core.study import Agreement, Consensus, Study
 from napari_segreview.engine.evaluate import compare
 from napari_segreview.engine.pairing import check_grids
 from src_models.errors import InputError

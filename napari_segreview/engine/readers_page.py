@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from napari_segreview.core.agreement import plots
 from napari_segreview.core.readers import (
     RULE,
-    Agreement,
-    Study,
     pair_table,
     spread,
     spread_table,
 )
+from napari_segreview.core.study import Agreement, Study
 from napari_segreview.engine import page
 from napari_segreview.engine.case_report import checked_page, versions
 

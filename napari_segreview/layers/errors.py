@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_segreview.core.protocols import Doubts
-    from napari_segreview.core.readers import Consensus
     from napari_segreview.core.review import ErrorMaps
+    from napari_segreview.core.study import Consensus
 
 SHOWN = "segreview-shown"  # in the metadata of layers that are only for looking at
 

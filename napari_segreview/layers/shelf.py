@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from napari_segreview.core.keeper import Keeper
     from napari_segreview.core.labels import Label, LabelMap, LabelTable
     from napari_segreview.core.protocols import Doubts
-    from napari_segreview.core.readers import Consensus
     from napari_segreview.core.review import ErrorMaps
+    from napari_segreview.core.study import Consensus
     from napari_segreview.layers.regions import Taken
 
 

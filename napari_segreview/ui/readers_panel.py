@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_segreview.core.agreement import Plot, plots
 from napari_segreview.core.charts import TALL
-from napari_segreview.core.readers import RULE, Study, pair_table, spread_table
+from napari_segreview.core.readers import RULE, pair_table, spread_table
 from napari_segreview.core.state import State, view
 from napari_segreview.ui.form import (
     Panel,
@@ -32,6 +32,7 @@ from napari_segreview.ui.table import fill_table, table_widget
 if TYPE_CHECKING:
     from napari_segreview.core.protocols import LayerRef
     from napari_segreview.core.session import Session
+    from napari_segreview.core.study import Study
 
 KEY = Qt.ItemDataRole.UserRole
 ROWS = 5  # of the list, before it scrolls

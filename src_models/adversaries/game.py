@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from src_models.adversaries.collapse import Referee, right_answers, symptom
 from src_models.errors import InputError
 from src_models.losses import IGNORE
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import (
     check_all,
     judged,

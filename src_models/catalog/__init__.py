@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from inspect import signature
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from src_models.catalog import (
     asdnet,
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import nn
-
-    from src_models.card import NetSpec
 
 __all__ = ["CARDS", "ModelCard", "create_model", "create_net", "find_card"]
 
@@ -76,6 +74,23 @@ CARDS: Mapping[str, ModelCard] = MappingProxyType(
         )
     }
 )
+
+
+class Spec(Protocol):
+    """Which net, and its arguments; see `create_model`."""
+
+    @property
+    def system(self) -> str: ...
+    @property
+    def preset(self) -> str: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def in_channels(self) -> int: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def options(self) -> Mapping[str, Any]: ...
 
 
 def find_card(name: str) -> ModelCard:
@@ -164,7 +179,7 @@ def create_model(
     return net
 
 
-def create_net(spec: NetSpec) -> nn.Module:
+def create_net(spec: Spec) -> nn.Module:
     """Build the net that a recipe or a card of a trained model asks for."""
     return create_model(
         spec.system,

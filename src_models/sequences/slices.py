@@ -14,7 +14,7 @@ from src_models.catalog import create_net
 from src_models.errors import InputError
 from src_models.losses import IGNORE
 from src_models.sequences.course import SINGLE, frame_by_frame, take_over
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import (
     check_all,
     judged,

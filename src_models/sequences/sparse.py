@@ -16,7 +16,7 @@ from src_models.inference.windows import time_weights
 from src_models.sequences.clips import sequences_of
 from src_models.sequences.course import SINGLE, Course, Made, frame_by_frame, take_over
 from src_models.sequences.propagate import propagated
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import method_of, segmentor_of
 from src_models.training.turns import BASELINE, FOR_USE, Work, learn, one_device
 

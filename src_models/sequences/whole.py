@@ -14,7 +14,7 @@ from src_models.card import NetSpec
 from src_models.catalog import create_net
 from src_models.sequences.clips import sequences_of
 from src_models.sequences.course import SINGLE, Course, frame_by_frame
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import method_of, segmentor_of
 from src_models.training.turns import BASELINE, FOR_USE, Work, learn, one_device
 

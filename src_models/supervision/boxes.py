@@ -18,7 +18,7 @@ from src_models.data.maps import components
 from src_models.supervision.affinity import Kernel, mean_field
 from src_models.supervision.marks import boxes, with_marks
 from src_models.supervision.rounds import in_rounds
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import method_of
 from src_models.training.turns import one_device
 

@@ -29,7 +29,7 @@ from src_models.supervision.multitask import (
     learn_tasks,
 )
 from src_models.supervision.samples import Samples, samples_of_ready
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import (
     check_all,
     judged,

@@ -19,7 +19,7 @@ from src_models.nets.dcan import DCAN, total
 from src_models.outputs import Auxiliary, Outputs
 from src_models.supervision.balance import Fixed, GradNorm, Uncertainty, balance_of
 from src_models.supervision.branches import Decoder, coarsest, tapped
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import (
     check_all,
     judged,

@@ -17,7 +17,7 @@ from src_models.supervision.marks import points, ready_marks, with_marks
 from src_models.supervision.objectness import objectness
 from src_models.supervision.samples import Samples, samples_of_ready
 from src_models.supervision.terms import image_level, prior_term
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import judged, method_of, segmentor_of
 from src_models.training.turns import FOR_USE, Turn, Work, learn, one_device
 

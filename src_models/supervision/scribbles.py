@@ -10,7 +10,7 @@ from src_models.supervision.affinity import Kernel, crf_term, normalised_cut
 from src_models.supervision.marks import ready_marks, scribbles, with_marks
 from src_models.supervision.propagation import spread
 from src_models.supervision.rounds import in_rounds
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import (
     judged,
     maker_of_ready,

@@ -19,7 +19,7 @@ from src_models.outputs import answer
 from src_models.supervision.marks import scribbles, with_marks
 from src_models.supervision.samples import SampleMaker, Samples, samples_of_ready
 from src_models.supervision.terms import size_term
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import judged, method_of, ready, segmentor_of
 from src_models.training.turns import FOR_USE, Turn, Work, learn, one_device
 

@@ -21,7 +21,7 @@ from src_models.data.splits import Split, shared_out
 from src_models.errors import InputError
 from src_models.outputs import answer, of_images
 from src_models.synthesis.warp import places, random_flow, warp
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.parts import average_into
 from src_models.training.taught import (
     check_all,

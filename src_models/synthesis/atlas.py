@@ -25,7 +25,7 @@ from src_models.synthesis.registration import (
     unlike,
 )
 from src_models.synthesis.warp import random_flow, smooth_noise, warp, warp_labels
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import (
     check_all,
     judged,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from src_models.data.augment import augmentation
 from src_models.synthesis.contrasts import Painter
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import (
     check_all,
     judged,

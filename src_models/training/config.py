@@ -13,7 +13,7 @@ from src_models.data.options import Augment
 from src_models.errors import InputError
 from src_models.losses import loss_by_name
 from src_models.training.memory import empty_net
-from src_models.training.methods import options_of
+from src_models.training.method_spec import MethodSpec, options_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,13 +123,6 @@ class Schedule(Record):
     channels_last: bool = False
     workers: int | None = Field(default=None, ge=0)
     seed: int = Field(default=0, ge=0)
-
-
-class MethodSpec(Record):
-    """Which way of training, of `src_models.catalog.methods`, and its own options."""
-
-    name: str
-    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class Recipe(Record):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from src_models.card import Record, parse
 from src_models.catalog.methods import find_method
-from src_models.errors import InputError
+from src_models.training.method_spec import found
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from src_models.card import NetSpec
     from src_models.data.splits import Split
     from src_models.progress import Progress
-    from src_models.training.config import MethodSpec, Recipe
+    from src_models.training.config import Recipe
     from src_models.training.curves import Epoch
 
 
@@ -42,7 +40,7 @@ def fit_of(recipe: Recipe) -> Fit:
     name = "training.fit:fit"
     if recipe.method is not None:
         name = find_method(recipe.method.name).fit
-    fit: Fit = _found(name)
+    fit: Fit = found(name)
     return fit
 
 
@@ -51,28 +49,5 @@ def baseline_of(recipe: Recipe) -> NetSpec:
     name = find_method(recipe.method.name).baseline if recipe.method else ""
     if not name:
         return recipe.net
-    spec: NetSpec = _found(name)(recipe)
+    spec: NetSpec = found(name)(recipe)
     return spec
-
-
-def options_of(method: MethodSpec) -> Any:
-    """The method's options, validated: an instance of the card's record.
-
-    Raises
-    ------
-    InputError
-        If there is no such method or option, or a value does not fit.
-    """
-    card = find_method(method.name)
-    kind = _found(card.options)
-    if not issubclass(kind, Record):
-        raise TypeError(f"{card.options} is no Record")
-    try:
-        return parse(kind, method.options, "method.options")
-    except InputError as error:
-        raise InputError(f"{card.title}: {error}") from None
-
-
-def _found(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(f"src_models.{module}"), attribute)

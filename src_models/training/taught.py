@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from src_models.data.splits import Split
     from src_models.outputs import Outputs
     from src_models.synthesis.contrasts import Painter
-    from src_models.training.config import MethodSpec, Recipe
+    from src_models.training.config import Recipe
+    from src_models.training.method_spec import MethodSpec
 
 
 def method_of(recipe: Recipe) -> MethodSpec:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_segreview.core.jobs import Job
-    from napari_segreview.core.readers import Consensus, Study
+    from napari_segreview.core.study import Consensus, Study
 
 GRID = Grid.from_spacing((6, 7), (1.0, 1.0))
 

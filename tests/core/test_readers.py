@@ -14,13 +14,12 @@ from hypothesis.extra import numpy as hnp
 from napari_segreview.core.agreement import plots
 from napari_segreview.core.charts import agreement_chart
 from napari_segreview.core.readers import (
-    Agreement,
-    Study,
     pair_table,
     spread,
     spread_table,
     votes,
 )
+from napari_segreview.core.study import Agreement, Study
 from src_models.errors import InputError
 from src_models.metrics import bland_altman
 

@@ -10,7 +10,8 @@ from zoo import ball, make_recipe
 from src_models.card import NetSpec
 from src_models.data.cases import Case
 from src_models.data.splits import Split
-from src_models.training.config import MethodSpec, Patches
+from src_models.training.config import Patches
+from src_models.training.method_spec import MethodSpec
 
 if TYPE_CHECKING:
     from src_models.training.config import Recipe

@@ -10,7 +10,7 @@ from zoo import discs, make_recipe
 
 from src_models.catalog.methods.synthesis import CARDS
 from src_models.data.splits import Split
-from src_models.training.config import MethodSpec
+from src_models.training.method_spec import MethodSpec
 
 if TYPE_CHECKING:
     from pathlib import Path

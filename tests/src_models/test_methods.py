@@ -11,8 +11,8 @@ from src_models.card import Record
 from src_models.catalog.methods import METHODS, find_method
 from src_models.errors import InputError
 from src_models.training import fit as supervised
-from src_models.training.config import MethodSpec
-from src_models.training.methods import fit_of, options_of
+from src_models.training.method_spec import MethodSpec, options_of
+from src_models.training.methods import fit_of
 
 if TYPE_CHECKING:
     from src_models.catalog.methods import MethodCard

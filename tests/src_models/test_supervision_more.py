@@ -25,7 +25,8 @@ from src_models.supervision.sizes import ANY, bounds_of, whole_images
 from src_models.supervision.teacher import Pairs, apart, inside, risen
 from src_models.synthesis.warp import warp
 from src_models.training.curves import Epoch
-from src_models.training.methods import fit_of, options_of
+from src_models.training.method_spec import options_of
+from src_models.training.methods import fit_of
 from src_models.training.taught import ready, segmentor_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import discs, make_recipe
 
 from src_models.data.splits import Split
-from src_models.training.config import MethodSpec
+from src_models.training.method_spec import MethodSpec
 
 if TYPE_CHECKING:
     from src_models.training.config import Recipe
