@@ -6,7 +6,8 @@
 `train` makes the runs that are named, or all; those that are finished are left alone, an
 interrupted one goes on. `collect` reads the finished ones, refuses any that was not made
 by the recipe as it is now, and renews their rows in benchmarks/methods.json, from which
-`python scripts/models_table.py` writes the tables of docs/methods.md.
+`python scripts/models_table.py` writes the tables of docs/methods.md. A gain is the mean
+over the locked cases of the difference of both nets' Dice, with its bootstrap interval.
 
 Three runs belong to a recipe: RECIPE is the method; RECIPE-without the same with the
 options that take its idea away, where the method trains no baseline itself;
@@ -17,10 +18,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
+import tomllib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from src_models.metrics.interval import bootstrap
@@ -28,11 +32,14 @@ from src_models.training.config import MethodSpec, Recipe, read_recipe
 from src_models.training.methods import options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from src_models.data.cases import Case
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES, FOUND = ROOT / "recipes" / "methods", ROOT / "benchmarks" / "methods.json"
 WITHOUT, MASKS = "-without", "-masks"
+OBJECTS = "objects.csv"
 CUT_3D = "hippocampus-distance-map"  # the masks of the hippocampus, learnt plainly
 
 
@@ -118,6 +125,7 @@ def with_options(recipe: Recipe, changed: Mapping[str, Any]) -> Recipe:
 
 
 def train(name: str, data: Path, run: Path) -> None:
+    """The run, if it is not finished; then its objects, where the set knows them."""
     from rich.console import Console
 
     from napari_segreview._training import read_cases
@@ -125,8 +133,34 @@ def train(name: str, data: Path, run: Path) -> None:
     from src_models.training.run import train as training
 
     recipe = runs()[name]
-    steps = training(recipe, list(read_cases(recipe, data)), run=run, out=run / "model")
-    follow_training(steps, Console(width=100))
+    if finished(run) and ((run / OBJECTS).is_file() or not recipe.data.instances):
+        return
+    cases = list(read_cases(recipe, data))
+    if not finished(run):
+        steps = training(recipe, cases, run=run, out=run / "model")
+        follow_training(steps, Console(width=100))
+    if recipe.data.instances:
+        write_objects(run, recipe, cases)
+
+
+def write_objects(run: Path, recipe: Recipe, cases: Sequence[Case]) -> None:
+    """F1 of the objects of each locked case: connected pieces whose IoU exceeds .5."""
+    from src_models.inference import Options, predict
+    from src_models.metrics.objects import detect, objects
+    from src_models.progress import drain
+    from src_models.weights import load_model
+
+    net, card = load_model(run / "model")
+    options = Options(device="cpu", mirror=recipe.mirror)
+    with (run / OBJECTS).open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["case", "f1"])
+        for case in cases:
+            if case.name in card.data.locked and case.instances is not None:
+                image = case.image[None]
+                steps = predict(net, card, image, spacing=case.spacing, options=options)
+                found = detect(objects(drain(steps)[0] > 0), case.instances)
+                table.writerow([case.name, f"{found.recognition:.4f}"])
 
 
 def finished(run: Path) -> bool:
@@ -144,7 +178,7 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
     if recipe.method is not None:
         held["method"]["options"] = options_of(recipe.method).model_dump(mode="json")
 
-    def below(path: str, value: Any) -> Iterable[tuple[str, Any]]:
+    def below(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(value, dict) and value:
             for key, deeper in value.items():
                 yield from below(f"{path}.{key}" if path else key, deeper)
@@ -156,61 +190,107 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
 
 def checked(folder: Path, name: str) -> dict[str, Any]:
     """The card of a finished run, made by what the recipe says today."""
-    card: dict[str, Any] = json.loads((folder / name / "model" / "card.json").read_text())
+    card: dict[str, Any] = json.loads(
+        (folder / name / "model" / "card.json").read_text()
+    )
     wrong = differences(Recipe.model_validate(card["recipe"]), runs()[name])
     if wrong:
         raise SystemExit(f"{folder / name}: not made by its recipe: {', '.join(wrong)}")
     return card
 
 
-def dices(table: Path) -> dict[str, float]:
-    """Each case and its Dice, the mean of its structures."""
+def means(table: Path, key: str, value: str) -> dict[str, float]:
+    """What stands in the column `key` → the mean of its rows' `value`."""
     found: dict[str, list[float]] = defaultdict(list)
     with table.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            found[row["case"]].append(float(row["dice"]))
-    return {case: sum(values) / len(values) for case, values in found.items()}
+            found[row[key]].append(float(row[value]))
+    return {name: fmean(values) for name, values in found.items()}
 
 
 def collect(one: Comparison, folder: Path) -> dict[str, Any]:
     """The row of a comparison."""
-    recipe, card = runs()[one.recipe], checked(folder, one.recipe)
+    recipe = runs()[one.recipe]
     assert recipe.method is not None
+    for name in belonging(one):
+        checked(folder, name)
     model = folder / one.recipe / "model"
     other = model / "locked-baseline.csv"
-    if one.without is not None or one.masks_beside:
-        name = one.masks + MASKS if one.masks_beside else one.recipe + WITHOUT
-        checked(folder, name)
+    if name := baseline(one):
         other = folder / name / "model" / "locked.csv"
-    mine, theirs = dices(model / "locked.csv"), dices(other)
+    mine, theirs = (
+        means(model / "locked.csv", "case", "dice"),
+        means(other, "case", "dice"),
+    )
     gain = bootstrap([mine[case] - theirs[case] for case in mine])
     row: dict[str, Any] = {
         "method": recipe.method.name,
         "recipe": one.recipe,
+        "digest": digest(RECIPES / f"{one.recipe}.toml"),
         "set": recipe.data.folder,
         "cases": gain.cases,
         "epochs": recipe.train.epochs,
         "steps": recipe.train.steps,
-        "dice": round(sum(mine.values()) / len(mine), 4),
+        "dice": short(fmean(mine.values())),
         "beside": one.beside,
-        "without": round(sum(theirs.values()) / len(theirs), 4),
-        "gain": [round(value, 4) for value in (gain.mean, gain.low, gain.high)],
+        "without": short(fmean(theirs.values())),
+        "gain": [short(value) for value in (gain.mean, gain.low, gain.high)],
     }
     if one.masks and not one.masks_beside:
-        all_masks = checked(folder, one.masks + MASKS)
-        row["masks"] = all_masks["locked"]["mean_dice"]
-    if card["net"].get("system") and (model / "roughness.csv").is_file():
-        row["roughness"] = roughness(model / "roughness.csv")
-    return row
+        table = folder / (one.masks + MASKS) / "model" / "locked.csv"
+        row["masks"] = short(fmean(means(table, "case", "dice").values()))
+    return row | {"also": list(also(one, folder))}
 
 
-def roughness(table: Path) -> dict[str, float]:
-    """By whom → mean over the structures."""
-    found: dict[str, list[float]] = defaultdict(list)
-    with table.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            found[row["by"]].append(float(row["mean"]))
-    return {by: round(sum(values) / len(values), 4) for by, values in found.items()}
+def baseline(one: Comparison) -> str:
+    """The run that is compared with; "" where the method trains it itself."""
+    if one.masks_beside:
+        return one.masks + MASKS
+    return "" if one.without is None else one.recipe + WITHOUT
+
+
+def also(one: Comparison, folder: Path) -> Iterator[dict[str, Any]]:
+    """What else the method is for: the measure, by the method, without it, by hand."""
+    run, beside = folder / one.recipe, folder / baseline(one)
+    if (table := run / "model" / "roughness.csv").is_file():
+        rough = means(table, "by", "mean")
+        yield {
+            "measure": "roughness of the volumes over time",
+            "method": short(rough["model"]),
+            "without": short(rough["baseline"]),
+            "by hand": short(rough["manual"]) if "manual" in rough else None,
+        }
+    if (run / OBJECTS).is_file() and (beside / OBJECTS).is_file():
+        found = [
+            fmean(means(at / OBJECTS, "case", "f1").values()) for at in (run, beside)
+        ]
+        yield {
+            "measure": "F1 of the objects",
+            "method": short(found[0]),
+            "without": short(found[1]),
+            "by hand": None,
+        }
+    if (run / "diagnoses.csv").is_file():
+        with (run / "diagnoses.csv").open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["side"] == "locked"]
+        right = [row["said"] == row["diagnosis"] for row in rows if row["diagnosis"]]
+        yield {
+            "measure": "share of right diagnoses",
+            "method": short(fmean(right)),
+            "without": None,
+            "by hand": None,
+        }
+
+
+def short(value: float) -> float:
+    return round(value, 4) + 0.0  # no −0.0
+
+
+def digest(recipe: Path) -> str:
+    """Of what a recipe says but for its words; results are of this recipe alone."""
+    held = tomllib.loads(recipe.read_text(encoding="utf-8"))
+    held.pop("about")
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def belonging(one: Comparison) -> list[str]:
@@ -233,8 +313,7 @@ def main() -> None:
         parser.error(f"no such run: {', '.join(sorted(unknown))}")
     if wish.what == "train":
         for name in wish.names or runs():
-            if not finished(wish.runs / name):
-                train(name, wish.data, wish.runs / name)
+            train(name, wish.data, wish.runs / name)
         return
     kept = json.loads(FOUND.read_text(encoding="utf-8")) if FOUND.exists() else []
     rows = {row["recipe"]: row for row in kept}

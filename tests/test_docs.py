@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +42,17 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
 def test_the_tables_are_those_of_the_catalogue() -> None:
     run = [sys.executable, str(ROOT / "scripts" / "models_table.py"), "--check"]
     assert subprocess.run(run, check=False, timeout=60).returncode == 0
+
+
+def test_results_are_of_the_recipes_as_they_stand() -> None:
+    digest = runpy.run_path(str(ROOT / "benchmarks" / "methods.py"))["digest"]
+    rows = json.loads(
+        (ROOT / "benchmarks" / "methods.json").read_text(encoding="utf-8")
+    )
+    assert rows
+    for row in rows:
+        recipe = ROOT / "recipes" / "methods" / f"{row['recipe']}.toml"
+        assert row["digest"] == digest(recipe), recipe.name
 
 
 def test_every_system_has_its_paragraph() -> None:
