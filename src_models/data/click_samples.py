@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +15,27 @@ from src_models.data.click_augment import recoloured
 from src_models.data.click_shapes import made_up, merged_regions, smooth_noise
 from src_models.data.click_targets import draw_target
 from src_models.interactive.image import unit_range
+from src_models.interactive.prompt_maps import colours_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from src_models.data.click_cache import Planes
 
-SMALLEST = 20  # pixels of a target that can be learnt from
+SMALLEST = 6  # pixels of a target that can be learnt from
 TRIES = 20
 ENOUGH = 4  # patients from which on a set counts fully; one alone counts half
-SHOWN = {"whole": 0.2, "focus": 0.3, "near": 0.3, "part": 0.2}
+SHOWN = {"scale": 0.45, "focus": 0.3, "near": 0.15, "whole": 0.1}
 SIDES = {"focus": (1.15, 2.4), "near": (1.15, 9.0)}  # of a window, in those of a target
+LEAST = 24.0  # pixels that a window spans at least
 THIN = 45  # thicknesses beyond which a longer structure would be too thin to be seen
+FAR = 0.4  # share of thin structures shown where nobody clicked
+FAR_SHAPES = 0.15  # of made-up ones, most of which are not thin
+WIDE = 1.5  # sides of a sample, in which a place beyond it is found
+
+
+def _nowhere() -> npt.NDArray[np.float32]:
+    return np.zeros((0, 3), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +48,15 @@ class Sample:
     valid : (size, size) bool
         False beyond the image.
     target : (size, size) bool
+    elsewhere : (n, 3) float32
+        Colours of the structure where it was clicked beyond the sample, if it was. Only
+        then the target may be empty.
     """
 
     image: npt.NDArray[np.float32]
     valid: npt.NDArray[np.bool_]
     target: npt.NDArray[np.bool_]
+    elsewhere: npt.NDArray[np.float32] = field(default_factory=_nowhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +84,17 @@ class Sampler:
 
     def draw(self, random: np.random.Generator) -> Sample:
         """One sample, its target at least `SMALLEST` pixels."""
-        valid = np.ones((self.size, self.size), bool)
         for _ in range(TRIES):
             kind = random.random() - self.shares.shapes
             if kind < 0:
-                image, target = made_up(self.size, random)
-                sample = Sample(image, valid, target)
+                sample = self._made_up(random)
             else:
                 sample = self._real(random, regions=kind < self.shares.regions)
             if sample.target.sum() >= SMALLEST:
                 image = recoloured(sample.image, random)
-                return Sample(image, sample.valid, sample.target)
+                sample = Sample(image, sample.valid, sample.target)
+                return beyond(sample, self.size, random)
+        valid = np.ones((self.size, self.size), bool)
         target = np.zeros_like(valid)
         target[self.size // 4 : -self.size // 4, self.size // 4 : -self.size // 4] = (
             True
@@ -119,12 +132,25 @@ class Sampler:
         image, labels = planes.picture(axis, at)
         return image, draw_target(labels, random, instances=planes.entry.instances)
 
+    def _made_up(self, random: np.random.Generator) -> Sample:
+        size = self.size
+        if random.random() < FAR_SHAPES:
+            size = int(WIDE * size)
+        image, target = made_up(size, random)
+        thin = thickness(target) * 12 < self.size
+        if not thin:
+            image, target = (
+                image[:, : self.size, : self.size],
+                target[: self.size, : self.size],
+            )
+        return Sample(image, np.ones(target.shape, bool), target)
+
     def _real(self, random: np.random.Generator, *, regions: bool) -> Sample:
         name = str(random.choice(sorted(self.sets), p=self.odds))
         image, target = self._slice(name, random)
         if not target.any():
             return Sample(np.zeros((3, 1, 1), np.float32), target, target)
-        sample = _seen(unit_range(image), target, self.size, random)
+        sample = _seen(unit_range(image), target, self.size, random, far=not regions)
         if regions:
             mask = merged_regions(sample.image, sample.valid, random)
             return Sample(sample.image, sample.valid, mask & sample.valid)
@@ -150,9 +176,15 @@ def _seen(
     random: np.random.Generator,
     *,
     still: bool = False,
+    far: bool = False,
 ) -> Sample:
-    """A picture through a random square window, bent and turned unless `still`."""
-    middle, side = _window(target_YX, random)
+    """A picture through a random square window, bent and turned unless `still`.
+
+    With `far`, `WIDE` times as large for some thin structures: see `beyond`.
+    """
+    middle, side, thin = _window(target_YX, random)
+    if thin and far and random.random() < FAR:
+        size, side = int(WIDE * size), WIDE * side
     zoom = max(1, int(side / size))
     stack = np.concatenate([image_CYX, target_YX[None], np.ones_like(target_YX)[None]])
     layers = torch.from_numpy(stack.astype(np.float32, copy=False))[None]
@@ -173,26 +205,59 @@ def _seen(
 
 def _window(
     target: npt.NDArray[np.bool_], random: np.random.Generator
-) -> tuple[npt.NDArray[np.float64], float]:
-    """Middle (y, x) and side, in pixels of the picture."""
+) -> tuple[npt.NDArray[np.float64], float, bool]:
+    """Middle (y, x) and side, in pixels of the picture; whether the target is thin."""
     shape = np.array(target.shape)
     ys, xs = np.nonzero(target)
     low, high = np.array([ys.min(), xs.min()]), np.array([ys.max(), xs.max()])
     longest = float((high - low).max() + 1)
     style = str(random.choice(list(SHOWN), p=list(SHOWN.values())))
-    thick = 2 * len(ys) / float((target & ~ndimage.binary_erosion(target)).sum())
-    if (style == "part" and longest >= 48) or longest > THIN * thick:
-        pick = int(random.integers(len(ys)))
-        least = min(max(10 * thick, 24.0), longest)
+    thick = thickness(target)
+    pick = int(random.integers(len(ys)))
+    clicked = np.array([ys[pick], xs[pick]], float)
+    widest = float(shape.max())
+    if longest > THIN * thick:
+        least = min(max(10 * thick, LEAST), longest)
         most = min(THIN * thick, longest)
         side = float(np.exp(random.uniform(np.log(least), np.log(max(least, most)))))
-        return np.array([ys[pick], xs[pick]], float), side
+        return clicked, side, True
     if style == "whole":
-        return (shape - 1) / 2, float(shape.max()) * random.uniform(0.9, 1.15)
-    closest, widest = SIDES.get(style, SIDES["focus"])
-    side = longest * float(np.exp(random.uniform(np.log(closest), np.log(widest))))
-    side = max(min(side, 1.1 * float(shape.max())), 24.0)
-    return (low + high) / 2 + random.uniform(-0.15, 0.15, 2) * side, side
+        return (shape - 1) / 2, widest * random.uniform(0.9, 1.15), False
+    if style == "scale":  # one of those that a first answer is sought at
+        halvings = int(max(0.0, np.log2(widest / max(LEAST, longest / 3))))
+        return clicked, widest / 2 ** int(random.integers(halvings + 1)), False
+    side = longest * float(np.exp(random.uniform(*np.log(SIDES[style]))))
+    side = max(min(side, 1.1 * widest), LEAST)
+    return (low + high) / 2 + random.uniform(-0.15, 0.15, 2) * side, side, False
+
+
+def thickness(target: npt.NDArray[np.bool_]) -> float:
+    """Of a structure, in pixels: twice its area by its rim; ≥ 1."""
+    rim = int((target & ~ndimage.binary_erosion(target)).sum())
+    return 2 * int(target.sum()) / max(rim, 1)
+
+
+def beyond(wide: Sample, size: int, random: np.random.Generator) -> Sample:
+    """A part, `size` pixels a side, of a sample, and the structure's colours beyond it.
+
+    So a net learns to find all of a structure that was clicked in one place. A sample of
+    that size already is returned as it is.
+    """
+    room = len(wide.target) - size
+    if not room:
+        return wide
+    y, x = (int(random.choice((0, room // 2, room))) for _ in range(2))
+    part = (slice(y, y + size), slice(x, x + size))
+    outside = wide.target.copy()
+    outside[part] = False
+    places = np.argwhere(outside if outside.any() else wide.target)
+    picks = places[random.integers(len(places), size=int(random.integers(1, 5)))]
+    return Sample(
+        np.ascontiguousarray(wide.image[:, *part]),
+        wide.valid[part],
+        wide.target[part],
+        colours_at(wide.image, picks),
+    )
 
 
 def _spread(size: int, random: np.random.Generator | None) -> npt.NDArray[np.float64]:

@@ -116,46 +116,62 @@ def image_channels(
     Pixels that are not `valid`, beyond the image, become 0.
     """
     grey = image_CS.mean(0)
+    out = np.concatenate([contrast(image_CS, valid_S)(image_CS), 2 * grey[None] - 1])
+    out[:, ~valid_S] = 0
+    return out.astype(np.float32, copy=False)
+
+
+def contrast(
+    image_CS: npt.NDArray[np.float32], valid_S: npt.NDArray[np.bool_]
+) -> Callable[[Floats], Floats]:
+    """What stretches colours to a window's contrast, as `image_channels` says."""
+    grey = image_CS.mean(0)
     every_other = (slice(None, None, 2),) * grey.ndim
     seen = grey[every_other][valid_S[every_other]]
     if not seen.size:
         seen = grey[valid_S] if valid_S.any() else np.zeros(1, np.float32)
     low, high = np.percentile(seen, (1, 99))
     span = max(float(high - low), 1e-3)
-    local = np.clip((image_CS - low) * (2 / span) - 1, -1.5, 1.5)
-    out = np.concatenate([local, 2 * grey[None] - 1])
-    out[:, ~valid_S] = 0
-    return out.astype(np.float32, copy=False)
+    return lambda colours: np.clip((colours - low) * (2 / span) - 1, -1.5, 1.5)
+
+
+def colours_at(image_CS: npt.NDArray[np.float32], places: Floats) -> Floats:
+    """(n, C) means of three pixels a side at those of the places that lie inside."""
+    shape = image_CS.shape[1:]
+    at = np.rint(places).astype(int).reshape(-1, len(shape))
+    at = at[((at >= 0) & (at < shape)).all(1)]
+    found = [
+        image_CS[:, *(slice(max(n - 1, 0), n + 2) for n in place)]
+        .reshape(len(image_CS), -1)
+        .mean(1)
+        for place in at
+    ]
+    return np.array(found, np.float32).reshape(-1, len(image_CS))
 
 
 def likeness(
-    image_CS: npt.NDArray[np.float32], places: Floats
+    image_CS: npt.NDArray[np.float32], colours: Floats
 ) -> npt.NDArray[np.float32]:
-    """How like the most alike of the `places` a pixel is: 1 / (1 + SHARP · difference).
+    """How like the most alike of the colours a pixel is: 1 / (1 + SHARP · difference).
 
     Parameters
     ----------
     image_CS : (C, *S)
         A picture or a volume.
-    places : (n, axes of S)
-        The last `SEEDS` inside the window count; each by the mean of three pixels a side.
+    colours : (n, C)
+        Of marked places; the last `SEEDS` count.
 
     Returns
     -------
     (*S)
-        In (0, 1]; all 0 if there is no place inside.
+        In (0, 1]; all 0 if there is no colour.
     """
-    shape = image_CS.shape[1:]
-    at = np.rint(places).astype(int).reshape(-1, len(shape))
-    at = at[((at >= 0) & (at < shape)).all(1)][-SEEDS:]
-    if not len(at):
-        return np.zeros(shape, np.float32)
-    nearest = np.full(shape, np.inf, np.float32)
-    for place in at:
-        patch = image_CS[:, *(slice(max(n - 1, 0), n + 2) for n in place)]
-        value = patch.reshape(len(patch), -1).mean(1)
-        value = value.reshape(-1, *(1 for _ in shape))
-        np.minimum(nearest, np.abs(image_CS - value).mean(0), out=nearest)
+    if not len(colours):
+        return np.zeros(image_CS.shape[1:], np.float32)
+    nearest = np.full(image_CS.shape[1:], np.inf, np.float32)
+    for colour in colours[-SEEDS:]:
+        one = np.asarray(colour, np.float32).reshape(-1, *(1,) * nearest.ndim)
+        np.minimum(nearest, np.abs(image_CS - one).mean(0), out=nearest)
     return (1 / (1 + SHARP * nearest)).astype(np.float32, copy=False)
 
 
@@ -175,6 +191,7 @@ def stack(
     channels_CYX: npt.NDArray[np.float32],
     prompts: Sequence[Prompt],
     previous_YX: npt.NDArray[np.float32],
+    elsewhere: Floats | None = None,
 ) -> npt.NDArray[np.float32]:
     """All `CHANNELS` of a window.
 
@@ -184,8 +201,15 @@ def stack(
         Of `image_channels`.
     previous_YX : (size, size)
         The mask so far, in [0, 1]; zeros if there is none.
+    elsewhere : (n, 3), optional
+        Colours, in the window's contrast, of positive marks outside it.
     """
     local = channels_CYX[:3]
-    alike = [likeness(local, seeds(prompts, positive=sign)) for sign in (True, False)]
+    like, unlike = (
+        colours_at(local, seeds(prompts, positive=sign)) for sign in (True, False)
+    )
+    if elsewhere is not None:
+        like = np.concatenate([elsewhere, like])
+    alike = [likeness(local, colours) for colours in (like, unlike)]
     drawn = marks(prompts, local.shape[-1])
     return np.concatenate([channels_CYX, drawn, previous_YX[None], np.stack(alike)])

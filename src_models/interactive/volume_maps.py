@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src_models.interactive.prompt_maps import likeness
+from src_models.interactive.prompt_maps import colours_at, likeness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,10 @@ def stack(
         The mask so far, in [0, 1]; zeros if there is none.
     """
     local = channels_CZYX[:1]
-    alike = [likeness(local, places(spots, positive=sign)) for sign in (True, False)]
+    alike = [
+        likeness(local, colours_at(local, places(spots, positive=sign)))
+        for sign in (True, False)
+    ]
     drawn = balls(spots, previous_ZYX.shape)
     return np.concatenate([channels_CZYX, drawn, previous_ZYX[None], np.stack(alike)])
 

@@ -52,7 +52,7 @@ class SamplesSpec(Record):
     """What a simulated user is shown.
 
     `size` is a sample's side in pixels or voxels, `final_size` that of the last
-    `final_share` of the steps, where it differs: small samples first teach more of them
+    `final_share` of a cycle, where it differs: small samples first teach more of them
     in the same time. `shapes` and `regions` are the shares of made-up shapes and, in
     pictures, of superpixels.
     """
@@ -65,10 +65,14 @@ class SamplesSpec(Record):
 
 
 class ClickSchedule(Record):
-    """How long and how fast."""
+    """How long and how fast.
+
+    `cycles` are steps: in each cycle the rate falls from `learning_rate` to 0 (Loshchilov
+    & Hutter, "SGDR", ICLR 2017), so that a run can be prolonged by one more.
+    """
 
     batch: PositiveInt = 8
-    steps: PositiveInt
+    cycles: tuple[PositiveInt, ...] = Field(min_length=1)
     learning_rate: PositiveFloat = 1e-3
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: int = Field(default=1000, ge=0)
@@ -78,6 +82,20 @@ class ClickSchedule(Record):
     seed: int = 0
     save_minutes: float = Field(default=4, ge=0)
     check_minutes: float = Field(default=20, ge=0)
+
+    @property
+    def steps(self) -> int:
+        """Of all cycles."""
+        return sum(self.cycles)
+
+    def in_cycle(self, number: int) -> tuple[int, int]:
+        """Steps of its cycle before step `number` (1-based), and of the whole cycle."""
+        before = number - 1
+        for cycle in self.cycles:
+            if before < cycle:
+                return before, cycle
+            before -= cycle
+        raise ValueError(f"step {number} of {self.steps}")
 
 
 class ClickRecipe(Record):

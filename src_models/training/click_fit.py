@@ -162,11 +162,11 @@ def _drawn(
     source = PRACTICE[recipe.net.ndim].source
     early = source(train, spec.size, shares)
     late = source(train, spec.final_size, shares) if spec.final_size else early
-    turn = plan.steps * (1 - spec.final_share)
 
     def draw(number: int) -> list[AnySample]:
         random = np.random.default_rng([plan.seed, number, 1])
-        sampler = early if number <= turn else late
+        before, cycle = plan.in_cycle(number)
+        sampler = early if before < cycle * (1 - spec.final_share) else late
         return [sampler.draw(random) for _ in range(plan.batch)]
 
     return ahead(draw, numbers, workers=1)
@@ -183,7 +183,8 @@ def _step(
     """A batch of users, some rounds of clicks, a gradient step each round."""
     plan = recipe.train
     random = np.random.default_rng([plan.seed, number])
-    factor = warm_cosine(number - 1, total=plan.steps, warmup=plan.warmup)
+    before, cycle = plan.in_cycle(number)
+    factor = warm_cosine(before, total=cycle, warmup=plan.warmup)
     for group in optimizer.param_groups:
         group["lr"] = plan.learning_rate * factor
     users = [PRACTICE[net.ndim].user(sample) for sample in samples]

@@ -80,6 +80,7 @@ class PictureUser:
 
     sample: Sample
     channels: Floats
+    elsewhere: Floats
     mask: Mask
     prompts: list[Prompt] = field(default_factory=list)
 
@@ -87,14 +88,17 @@ class PictureUser:
     def before(cls, sample: Sample) -> PictureUser:
         """A user who has done nothing yet."""
         channels = prompt_maps.image_channels(sample.image, sample.valid)
-        return cls(sample, channels, np.zeros_like(sample.target))
+        stretch = prompt_maps.contrast(sample.image, sample.valid)
+        elsewhere = stretch(sample.elsewhere)
+        return cls(sample, channels, elsewhere, np.zeros_like(sample.target))
 
     def seen(self) -> Floats:
-        return prompt_maps.stack(
-            self.channels, self.prompts, self.mask.astype(np.float32)
-        )
+        mask = self.mask.astype(np.float32)
+        return prompt_maps.stack(self.channels, self.prompts, mask, self.elsewhere)
 
     def act(self, turn: int, random: np.random.Generator) -> None:
+        if turn == 0 and len(self.elsewhere):
+            return  # the first click was there
         truth = self.sample.target
         if turn == 0 and random.random() >= SPOILED:
             self.prompts += opening(truth, random)

@@ -43,7 +43,7 @@ def recipe(steps: int = 4, **train: Any) -> ClickRecipe:
             "samples": {"size": 32},
             "train": {
                 "batch": 2,
-                "steps": steps,
+                "cycles": [steps],
                 "warmup": 1,
                 "learning_rate": 3e-3,
                 "ema": 0.5,
