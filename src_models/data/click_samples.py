@@ -256,7 +256,7 @@ def beyond(wide: Sample, size: int, random: np.random.Generator) -> Sample:
         np.ascontiguousarray(wide.image[:, *part]),
         wide.valid[part],
         wide.target[part],
-        colours_at(wide.image, picks),
+        colours_at(wide.image, picks.astype(float)),
     )
 
 

@@ -17,6 +17,8 @@ from src_models.interactive.prompt_maps import (
     Click,
     Stroke,
     box,
+    colours_at,
+    contrast,
     image_channels,
     likeness,
     marks,
@@ -147,14 +149,30 @@ class TestChannels:
     def test_likeness_by_hand(self) -> None:
         image = np.zeros((3, 9, 9), np.float32)
         image[:, :, 5:] = 0.1
-        found = likeness(image, np.array([[4.0, 2.0]]))
+        colours = colours_at(image, np.array([[4.0, 2.0]]))
+        np.testing.assert_array_equal(colours, [[0, 0, 0]])
+        found = likeness(image, colours)
         np.testing.assert_allclose(found[:, :5], 1)
         np.testing.assert_allclose(found[:, 5:], 0.5)  # 1 / (1 + 10 · 0.1)
 
     def test_no_place_no_likeness(self) -> None:
         image = np.ones((3, 4, 4), np.float32)
-        assert not likeness(image, np.zeros((0, 2))).any()
-        assert not likeness(image, np.array([[-3.0, 1.0]])).any()
+        for nowhere in (np.zeros((0, 2)), np.array([[-3.0, 1.0]])):
+            colours = colours_at(image, nowhere)
+            assert colours.shape == (0, 3)
+            assert not likeness(image, colours).any()
+
+    def test_likeness_to_a_place_beyond_the_window(self) -> None:
+        image = np.linspace(0, 1, 400, dtype=np.float32).reshape(1, 20, 20)
+        image = image.repeat(3, 0)
+        valid = np.ones((20, 20), bool)
+        channels = image_channels(image, valid)
+        nothing = np.zeros((20, 20), np.float32)
+        assert not stack(channels, [], nothing)[8].any()
+        beyond = contrast(image, valid)(np.full((1, 3), image[0, 7, 5]))
+        like = stack(channels, [], nothing, beyond)[8]
+        assert np.unravel_index(like.argmax(), like.shape) == (7, 5)
+        assert like.max() == pytest.approx(1, abs=1e-3)
 
     def test_all_of_them(self) -> None:
         channels = image_channels(

@@ -10,7 +10,6 @@ import pytest
 import torch
 from skimage.measure import label
 
-import src_models.training.click_fit as fitting
 from src_models.data.click_augment import recoloured
 from src_models.data.click_cache import (
     Entry,
@@ -20,13 +19,14 @@ from src_models.data.click_cache import (
     store,
     write_index,
 )
-from src_models.data.click_samples import SMALLEST, Sampler, Shares
+from src_models.data.click_samples import SMALLEST, Sample, Sampler, Shares, beyond
 from src_models.data.click_shapes import made_up, merged_regions, smooth_noise
 from src_models.data.click_targets import draw_target
 from src_models.errors import InputError
 from src_models.progress import drain
 from src_models.training.click_config import ClickRecipe, read_click_recipe
 from src_models.training.click_fit import ClickCheck, ClickStep, click_loss, fit
+from src_models.training.click_users import PictureUser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
 
-def recipe(steps: int = 4, **train: Any) -> ClickRecipe:
+def recipe(*cycles: int, **train: Any) -> ClickRecipe:
     return ClickRecipe.model_validate(
         {
             "name": "tiny",
@@ -43,7 +43,7 @@ def recipe(steps: int = 4, **train: Any) -> ClickRecipe:
             "samples": {"size": 32},
             "train": {
                 "batch": 2,
-                "cycles": [steps],
+                "cycles": cycles or (4,),
                 "warmup": 1,
                 "learning_rate": 3e-3,
                 "ema": 0.5,
@@ -131,6 +131,50 @@ class TestSamples:
             outside = sample.image[0][~sample.target & sample.valid].mean()
             assert inside > outside + 0.2
 
+    def test_thin_ones_are_shown_where_nobody_clicked(self, tmp_path: Path) -> None:
+        y, x = np.indices((300, 300))
+        lines = ((x % 50 < 3) | (y % 50 < 3)).astype(np.uint8)[None]
+        colour = np.stack([lines * 90, lines * 60, 200 - lines * 150], -1)
+        entry = Entry("lines", "one", "p", (1, 1, 1))
+        store(tmp_path, entry, colour, lines)
+        sampler = Sampler([open_entry(tmp_path, entry)], 48, Shares(0, 0))
+        drawn = [sampler.draw(np.random.default_rng(seed)) for seed in range(40)]
+        far = [one for one in drawn if len(one.elsewhere)]
+        assert 4 < len(far) < 36
+        assert {one.target.shape for one in drawn} == {(48, 48)}
+        user = PictureUser.before(far[0])
+        user.act(0, np.random.default_rng(0))
+        assert not user.prompts
+        assert user.seen()[8].any()
+
+    def test_beyond_a_part(self) -> None:
+        random = np.random.default_rng(0)
+        image = random.random((3, 30, 30)).astype(np.float32)
+        target = np.zeros((30, 30), bool)
+        target[14:16] = True
+        image[:, target] = np.float32(0.25)
+        valid = np.ones_like(target)
+        for seed in range(20):
+            part = beyond(Sample(image, valid, target), 20, np.random.default_rng(seed))
+            assert part.image.shape == (3, 20, 20)
+            assert (part.image[:, part.target] == 0.25).all()
+            assert 1 <= len(part.elsewhere) <= 4
+        small = Sample(image, valid, target)
+        assert beyond(small, 30, random) is small
+
+    def test_small_structures_in_large_pictures(self, tmp_path: Path) -> None:
+        labels = np.zeros((1, 120, 120), np.uint8)
+        labels[0, 40:46, 70:76] = 1
+        entry = Entry("spot", "one", "p", (1, 1, 1))
+        store(tmp_path, entry, labels[..., None] * 100, labels)
+        sampler = Sampler([open_entry(tmp_path, entry)], 48, Shares(0, 0))
+        shares = [
+            sampler.draw(np.random.default_rng(seed)).target.mean()
+            for seed in range(60)
+        ]
+        assert min(shares) < 0.005  # the whole picture
+        assert max(shares) > 0.04  # the window round it
+
     def test_the_same_seed_the_same_samples(self, planes: Sequence[Planes]) -> None:
         sampler = Sampler(planes, 32, Shares())
         one, two = (sampler.draw(np.random.default_rng(3)) for _ in range(2))
@@ -181,12 +225,10 @@ class TestFit:
         self,
         planes: Sequence[Planes],
         tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(fitting, "warm_cosine", lambda *_, **__: 1.0)
-        whole = drain(fit(recipe(4), planes, [], tmp_path / "whole"))
-        drain(fit(recipe(2), planes, [], tmp_path / "parts"))
-        parts = drain(fit(recipe(4), planes, [], tmp_path / "parts"))
+        whole = drain(fit(recipe(3, 2), planes, [], tmp_path / "whole"))
+        drain(fit(recipe(3), planes, [], tmp_path / "parts"))
+        parts = drain(fit(recipe(3, 2), planes, [], tmp_path / "parts"))
         untrained = drain(fit(recipe(1), planes, [], tmp_path / "short"))
         for a, b, c in zip(
             *(n.state_dict().values() for n in (whole, parts, untrained)), strict=True

@@ -221,7 +221,7 @@ def test_a_volume_net_learns_balls(planes: list[Planes], tmp_path: Path) -> None
             "split": {"validation": 0.1, "locked": 0.1},
             "net": TINY,
             "samples": {"size": 16, "shapes": 0, "regions": 0},
-            "train": {"batch": 2, "steps": 40, "warmup": 2, "learning_rate": 3e-3},
+            "train": {"batch": 2, "cycles": [40], "warmup": 2, "learning_rate": 3e-3},
             "sets": [
                 {
                     "folder": "balls",
