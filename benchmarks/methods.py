@@ -54,6 +54,8 @@ class Comparison:
     without : mapping, optional
         Options that take the method's idea away; None: it trains its baseline itself, or
         `masks` is the baseline.
+    of : str
+        The recipe whose options these are, if another.
     masks : str
         The recipe whose run without a method shows what all masks give.
     masks_beside : bool
@@ -65,6 +67,7 @@ class Comparison:
     without: Mapping[str, Any] | None = None
     masks: str = ""
     masks_beside: bool = False
+    of: str = ""
 
 
 COMPARISONS = (
@@ -83,7 +86,11 @@ COMPARISONS = (
         "hippocampus-scribbles", "the strokes alone", {"regulariser": "none"}, CUT_3D
     ),
     Comparison(
-        "hippocampus-scribble-rounds", "what was spread once", {"rounds": 1}, CUT_3D
+        "hippocampus-scribble-rounds",
+        "the strokes alone",
+        {"regulariser": "none", "slices": 6},
+        CUT_3D,
+        of="hippocampus-scribbles",
     ),
     Comparison("nuclei-points", "no prior", {"objectness": 0}, "nuclei-points"),
     Comparison("hippocampus-boxes", "boxes as masks", {"rounds": 1}, CUT_3D),
@@ -110,7 +117,8 @@ def runs() -> dict[str, Recipe]:
     for one in COMPARISONS:
         recipe = found[one.recipe] = read_recipe(RECIPES / f"{one.recipe}.toml")
         if one.without is not None:
-            found[one.recipe + WITHOUT] = with_options(recipe, one.without)
+            source = read_recipe(RECIPES / f"{one.of or one.recipe}.toml")
+            found[one.recipe + WITHOUT] = with_options(source, one.without)
         if one.masks:
             plain = read_recipe(RECIPES / f"{one.masks}.toml")
             found[one.masks + MASKS] = plain.model_copy(update={"method": None})

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_segreview.core.geometry import Grid
 
-TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units")
+TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 CODES = "segreview-codes"  # in a layer's metadata: label value → its coding
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KEY = "segreview"  # in a layer's metadata
 DRAWING = "segreview-drawing"  # there too: what is only shown, no labels of anyone's
 HANG = "LPI"  # where x, y, z run to on the screen: left, down, down
+AXES = ("slice", "row", "column")  # what the sliders are called
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +48,7 @@ class Origin:
 
 
 def placement(grid: Grid, has_time: bool, frame_ms: float | None) -> dict[str, Any]:
-    """`scale`, `translate`, `affine`, `units` of a layer, in array order."""
+    """`scale`, `translate`, `affine`, `units`, `axis_labels` of a layer, in array order."""
     letters = grid.orientation
     columns = grid.affine[:-1, :-1] / np.linalg.norm(grid.affine[:-1, :-1], axis=0)
     signs = np.array(
@@ -62,6 +63,7 @@ def placement(grid: Grid, has_time: bool, frame_ms: float | None) -> dict[str, A
         "translate": (*(0.0 for _ in lead_scale), *along[::-1]),
         "affine": np.diag([*flips, 1.0]),
         "units": (*lead_unit, *(["mm" if grid.unit == "mm" else "pixel"] * grid.ndim)),
+        "axis_labels": (*(["time"] if has_time else []), *AXES[-grid.ndim :]),
     }
 
 

@@ -86,6 +86,20 @@ def test_left_back_and_feet_are_to_the_right_and_down(
     assert tuple(np.diag(place["affine"])[:3]) == signs  # z, y, x
 
 
+def test_sliders_have_names() -> None:
+    viewer = ViewerModel()
+    lies = grid((0, 0, 0), (2.0, 1.0, 1.0))
+    beats = Scan(data=np.zeros((3, *SHAPE)), grid=lies, name="heart", has_time=True)
+    named = ("time", "slice", "row", "column")
+    for layer in image_layers(beats):
+        viewer.add_layer(layer)
+    assert tuple(viewer.dims.axis_labels) == named
+    labels = LabelMap(data=np.zeros(SHAPE, np.uint8), grid=lies, name="one frame")
+    viewer.add_layer(labels_layer(labels))
+    viewer.add_layer(Labels(np.zeros((3, *SHAPE), np.uint8), name="napari's own"))
+    assert tuple(viewer.dims.axis_labels) == named
+
+
 def test_series_of_one_examination_lie_over_each_other() -> None:
     turn = grid((0.2, -0.1, 0.3), (1.0, 1.0, 1.0)).affine[:3, :3]
     fine, coarse = np.eye(4), np.eye(4)
