@@ -28,8 +28,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from src_models.metrics.interval import bootstrap
-from src_models.training.config import MethodSpec, Recipe, read_recipe
-from src_models.training.methods import options_of
+from src_models.training.config import Recipe, read_recipe
+from src_models.training.method_spec import MethodSpec, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +115,7 @@ def runs() -> dict[str, Recipe]:
     """Each run's name and the recipe that makes it."""
     found = {}
     for one in COMPARISONS:
-        recipe = found[one.recipe] = read_recipe(RECIPES / f"{one.recipe}.toml")
+        found[one.recipe] = read_recipe(RECIPES / f"{one.recipe}.toml")
         if one.without is not None:
             source = read_recipe(RECIPES / f"{one.of or one.recipe}.toml")
             found[one.recipe + WITHOUT] = with_options(source, one.without)
