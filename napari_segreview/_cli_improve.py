@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,7 @@ def finetune_steps(
     InputError
         As `improve`, and if a file, a mark or the budget cannot be read.
     """
+    began = time.monotonic()
     if not pairs:
         raise InputError("nothing to learn from; give --case IMAGE=LABELS")
     marks, seconds = marks_of(slices), seconds_of(budget)
@@ -153,7 +155,7 @@ def finetune_steps(
 
     tuning = Tuning(budget_seconds=seconds, loss=loss, device=device)
     lessons = Lessons(fresh=fresh, earlier=shown, locked=tuple(judges))
-    return improve(model, lessons, tuning, out=out)
+    return improve(model, lessons, tuning, out=out, began=began)
 
 
 def told(improved: Improved) -> str:

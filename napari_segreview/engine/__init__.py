@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from napari_segreview.core.protocols import VersionRow, Wish
@@ -151,9 +152,10 @@ class LocalEngine:
     def improve(
         self, scan: Scan, labels: LabelMap, checked: Mask, wish: TuneWish
     ) -> Generator[Progress, None, Improved]:
-        from napari_segreview.engine.finetune import improve_on  # wakes torch
+        began = time.monotonic()  # waking torch is part of the budget
+        from napari_segreview.engine.finetune import improve_on
 
-        return (yield from improve_on(corrected(scan, labels, checked), wish))
+        return (yield from improve_on(corrected(scan, labels, checked), wish, began))
 
     def versions(self, model: str) -> tuple[VersionRow, ...]:
         return listed(model)

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 FOLDS = 3
 LEAST_TRAINING = 0.25  # of the budget, however long judging takes
 FOLD_SHARE = 0.5  # of the budget, for all folds together
+LEAST_FOLD = 1.0  # seconds
 UNJUDGED = "stopped before it was judged"
 JUDGE = "is one of the locked cases: it has judged, and was not learnt from"
 NO_GAIN = "no weights did better on the checked parts that were kept back"
@@ -88,6 +89,7 @@ def improve(
     *,
     rules: Rules | None = None,
     out: Path | None = None,
+    began: float | None = None,
 ) -> Generator[Progress, None, Improved]:
     """Train a candidate, judge it on the locked cases, keep it as a version.
 
@@ -101,6 +103,8 @@ def improve(
         A model's name; its active version is where it starts.
     out : Path, optional
         Also write the candidate there.
+    began : float, optional
+        Since when the budget runs, by `time.monotonic`; from now on without.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def improve(
         If a case to learn from is locked, none was checked, or the model cannot read one.
     """
     rules, tuning = rules or Rules(), tuning or Tuning()
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     yield Progress(0, 0, "loading the model")
     folder = find_model(model, models())
     learnt = learnt_from(folder)
@@ -117,9 +121,11 @@ def improve(
     net, card = load_model(folder)
     tuning = replace(tuning, device=usable(tuning.device))
     run = _Run.of(net, card, lessons, tuning, learnt)
+    judging = time.monotonic()
     before = yield from scored(net, card, run.locked, run.tuning.device)
     before += blank_scores(run.locked, run.new)
-    run.tuning = _what_is_left(tuning, time.monotonic() - began)
+    now = time.monotonic()
+    run.tuning = _what_is_left(tuning, now - began + (now - judging))
     few = len({case.group for case, _ in run.locked}) < rules.cases
     said = (yield from run.judged_by_folds()) if few else ()
     try:
@@ -152,6 +158,7 @@ class _Run:
     locked: list[Judged]
     new: tuple[LabelRow, ...]
     learnt: bool = False  # better than it was, on the parts kept back
+    folded: float = 0.0  # share of the work that went into folds
 
     @classmethod
     def of(
@@ -189,7 +196,7 @@ class _Run:
         for event in self._tune(self.net, None, self.tuning):
             if isinstance(event, Curve):
                 self.learnt = event.best > event.points[0].dice
-            yield event
+            yield _share(event, self.folded, 1)
 
     def _tune(
         self, net: nn.Module, fold: Fold | None, tuning: Tuning
@@ -209,23 +216,25 @@ class _Run:
         made = folds(self.fresh, FOLDS)
         if not made:
             return ()
-        whole = self.tuning
-        part = replace(
-            whole,
-            budget_seconds=whole.budget_seconds * FOLD_SHARE / len(made),
-            steps=whole.steps and max(1, int(whole.steps * FOLD_SHARE / len(made))),
-        )
-        self.tuning = replace(
-            whole, budget_seconds=whole.budget_seconds * (1 - FOLD_SHARE)
-        )
+        whole, began = self.tuning, time.monotonic()
+        self.folded = FOLD_SHARE
         points: list[Point] = []
         pairs: list[tuple[float, float]] = []
-        for fold in made:
+        for at, fold in enumerate(made):
+            left = FOLD_SHARE * whole.budget_seconds - (time.monotonic() - began)
+            part = replace(
+                whole,
+                budget_seconds=max(LEAST_FOLD, left / (len(made) - at)),
+                steps=whole.steps and max(1, int(whole.steps * FOLD_SHARE / len(made))),
+            )
+            low, high = (FOLD_SHARE * (at + i) / len(made) for i in (0, 1))
+            what = f"judging by part {at + 1} of {len(made)}: "
             for event in self._tune(deepcopy(self.net), fold, part):
                 points = [*event.points] if isinstance(event, Curve) else points
-                yield event
+                yield _share(event, low, high, what)
             # The last measurement, not the best: none is chosen by what it is judged on.
             pairs.append((points[0].dice, points[-1].dice))
+        self.tuning = _what_is_left(whole, time.monotonic() - began)
         old, new = (fmean(one) for one in zip(*pairs, strict=True))
         return (
             f"on {len(made)} separate parts of what was checked, each judged without "
@@ -267,10 +276,18 @@ class _Run:
 
 
 def _what_is_left(tuning: Tuning, seconds: float) -> Tuning:
-    """After the active model was loaded and judged; judging the candidate takes as long."""
+    """After so many; enough to learn something, however many they are."""
     whole = tuning.budget_seconds
-    left = max(LEAST_TRAINING * whole, whole - 2 * seconds)
+    left = max(LEAST_TRAINING * whole, whole - seconds)
     return replace(tuning, budget_seconds=left)
+
+
+def _share(event: Progress, low: float, high: float, what: str = "") -> Progress:
+    """Progress of a part of the work as that of all of it."""
+    if not event.total:
+        return event
+    along = low + (high - low) * event.done / event.total
+    return replace(event, done=round(1000 * along), total=1000, note=what + event.note)
 
 
 def refuse_locked(lessons: Lessons, learnt: frozenset[str]) -> None:
@@ -285,14 +302,22 @@ def refuse_locked(lessons: Lessons, learnt: frozenset[str]) -> None:
     refuse_learnt(lessons.locked, learnt)
 
 
-def improve_on(case: Corrected, wish: TuneWish) -> Generator[Progress, None, Improved]:
+def improve_on(
+    case: Corrected, wish: TuneWish, began: float | None = None
+) -> Generator[Progress, None, Improved]:
     """Keep a case; improve a model on it and on those kept before.
+
+    Parameters
+    ----------
+    began : float, optional
+        As `improve`.
 
     Raises
     ------
     InputError
         As `improve`; or the case is locked and no other was kept to learn from.
     """
+    began = time.monotonic() if began is None else began
     if not case.checked.any():
         raise InputError(
             "nothing was checked yet, so there is nothing to learn; mark the slices "
@@ -316,6 +341,6 @@ def improve_on(case: Corrected, wish: TuneWish) -> Generator[Progress, None, Imp
         budget_seconds=wish.budget_seconds, loss=wish.loss, device=wish.device
     )
     lessons = Lessons(fresh=fresh, earlier=earlier, locked=locked)
-    found = yield from improve(wish.model, lessons, tuning)
+    found = yield from improve(wish.model, lessons, tuning, began=began)
     said = () if side == "train" else (f"{case.scan.name} {JUDGE}",)
     return replace(found, reasons=(*found.reasons, *said))

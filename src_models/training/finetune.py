@@ -32,6 +32,7 @@ from src_models.losses import IGNORE, loss_by_name
 from src_models.outputs import answer, judge
 from src_models.progress import Curve, Point, Progress
 from src_models.training.distil import distil
+from src_models.training.held_dice import guess, pooled_dice
 from src_models.training.late import late_parameters
 from src_models.training.parts import average_into
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 ENDLESS = 10**9
 FOREGROUND = 0.7  # share of patches round a structure
 HELD_PATCHES = 8
+MEASURING = 0.2  # of the time, but for the first and the last measurement
 WARMUP = 10  # steps
 
 
@@ -74,7 +76,8 @@ class Tuning:
     ema : float
         Decay of the averaged weights, which are the result.
     checks : int
-        How often the held parts are measured.
+        How often the held parts are measured; with a budget in seconds less often where
+        that would take more than a fifth of them.
     """
 
     budget_seconds: float = 180.0
@@ -138,10 +141,10 @@ def finetune(
     kept = {name: one.clone() for name, one in net.state_dict().items()}
     try:
         for step, mean in _steps(desk, loss, tuning):
+            yield desk.clock.progress(step)
             if mean is None:
-                yield desk.clock.progress(step)
                 continue
-            points.append(Point(step, mean, held_dice(desk.ema, desk.held)))
+            points.append(Point(step, mean, (yield from _measured(desk, step))))
             if points[-1].dice > best:
                 best = points[-1].dice
                 kept = {
@@ -186,12 +189,24 @@ class _Clock:
 
     tuning: Tuning
     began: float = field(default_factory=lambda: time.monotonic())
+    last: float = 0.0  # seconds of the latest measurement
+    measuring: float = 0.0  # seconds of all
 
     def along(self, step: int) -> float:
-        """In [0, 1]."""
+        """In [0, 1]; the measurement at the end is part of the budget."""
         if self.tuning.steps is not None:
             return min(1.0, step / max(1, self.tuning.steps))
-        return min(1.0, (time.monotonic() - self.began) / self.tuning.budget_seconds)
+        used = time.monotonic() - self.began + self.last
+        return min(1.0, used / self.tuning.budget_seconds)
+
+    def may_measure(self) -> bool:
+        """Whether measuring leaves most of the time to learning."""
+        used = time.monotonic() - self.began
+        return self.tuning.steps is not None or self.measuring <= MEASURING * used
+
+    def measured(self, seconds: float) -> None:
+        self.last = seconds
+        self.measuring += seconds
 
     def progress(self, step: int) -> Progress:
         return Progress(round(1000 * self.along(step)), 1000, f"step {step}")
@@ -289,12 +304,23 @@ def _steps(
             old = torch.tensor([case in desk.old for case in desk.maker.drawn(key)])
             losses.append(_learn(desk, batch, old, loss, tuning, step))
             along = desk.clock.along(step)
-            due = int(along * tuning.checks) > checked or along >= 1
+            due = int(along * tuning.checks) > checked and desk.clock.may_measure()
+            due = due or along >= 1
             yield step, float(np.mean(losses)) if due else None
             if along >= 1:
                 return
             if due:
                 checked, losses = int(along * tuning.checks), []
+
+
+def _measured(desk: _Desk, step: int) -> Generator[Progress, None, float]:
+    """The Dice on the held patches; it can be stopped between two of them."""
+    began, guesses = time.monotonic(), list[torch.Tensor]()
+    for image, _ in desk.held:
+        guesses.append(guess(desk.ema, image))
+        yield desk.clock.progress(step)
+    desk.clock.measured(time.monotonic() - began)
+    return pooled_dice(guesses, [labels for _, labels in desk.held])
 
 
 def _learn(
@@ -349,30 +375,3 @@ def _gradient(
 def _earlier(before: nn.Module, images: Tensor) -> Tensor:
     said: Tensor = before(images)
     return said
-
-
-@torch.inference_mode()
-def held_dice(net: nn.Module, patches: Sequence[tuple[Tensor, Tensor]]) -> float:
-    """Mean Dice of the structures that are known in the patches, all of them pooled.
-
-    Without any structure: the share of known voxels that are right.
-    """
-    device = next(net.parameters()).device
-    kind = device.type
-    guesses, truths = [], []
-    for image, labels in patches:
-        with torch.autocast(kind, torch.bfloat16, enabled=computes_half(kind)):
-            guess = net(image.to(device)).argmax(dim=1)[0].cpu()
-        known = labels != IGNORE
-        guesses.append(guess[known])
-        truths.append(labels[known])
-    guess, truth = torch.cat(guesses), torch.cat(truths)
-    values = sorted({*truth.tolist()} - {0})
-    if not values:
-        return float((guess == truth).float().mean()) if len(truth) else 0.0
-    dices = []
-    for value in values:
-        mine, theirs = guess == value, truth == value
-        both = int((mine & theirs).sum())
-        dices.append(2 * both / (int(mine.sum()) + int(theirs.sum())))
-    return float(np.mean(dices))

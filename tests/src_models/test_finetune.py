@@ -25,6 +25,7 @@ from src_models.training import finetune as page
 from src_models.training.distil import distil
 from src_models.training.extend import class_tensors, extend_head
 from src_models.training.finetune import Tuning, finetune
+from src_models.training.held_dice import guess, pooled_dice
 from src_models.training.late import late_parameters
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ def test_closed_early_the_net_holds_the_best_so_far() -> None:
     ]
     # The card's intensities are taken as they are but for the clipping to −1 … 1.
     clipped = [(image.clamp(-1, 1), labels) for image, labels in patches]
-    assert page.held_dice(net, clipped) == pytest.approx(best)
+    guesses = [guess(net, image) for image, _ in clipped]
+    found = pooled_dice(guesses, [labels for _, labels in clipped])
+    assert found == pytest.approx(best)
 
 
 def test_without_a_gain_the_weights_are_what_they_were() -> None:
@@ -297,8 +300,41 @@ def test_the_budget_in_seconds_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page.time, "monotonic", lambda: float(next(now)))
     tuning = replace(QUICK, steps=None, budget_seconds=200)
     events = list(finetune(make_card(), fresh_net(), discs(2), tuning))
-    assert len(events) < 20
+    assert len({event.note for event in events}) < 20
     assert events[-1].done == events[-1].total
+    assert isinstance(events[-1], Curve)
+    looks = 2 + page.HELD_PATCHES  # of one measurement, each 10 s
+    assert next(now) < 200 + 10 * looks + 50
+
+
+def test_measuring_leaves_most_of_the_time_to_learning() -> None:
+    clock = page._Clock(replace(QUICK, steps=None, budget_seconds=1e9), began=0)
+    clock.began = page.time.monotonic() - 100
+    clock.measured(15)
+    assert clock.may_measure()
+    clock.measured(10)
+    assert not clock.may_measure()
+    assert replace(
+        clock, tuning=QUICK
+    ).may_measure()  # steps: the same for all machines
+
+
+@pytest.mark.parametrize(
+    ("guessed", "truth", "dice"),
+    [
+        ([1, 1, 0, 0], [1, 0, 0, -1], 2 / 3),  # 2·1 / (2 + 1)
+        ([1, 2, 0, 0], [1, 1, 2, 2], (2 / 3 + 0) / 2),  # 2·1 / (1 + 2); 2 is missed
+        ([0, 1, 1, 1], [0, 0, -1, -1], 0.5),  # no structure: one of two is right
+        ([1, 1, 1, 1], [-1, -1, -1, -1], 0.0),
+    ],
+)
+def test_a_pooled_dice_by_hand(
+    guessed: list[int], truth: list[int], dice: float
+) -> None:
+    halves = [
+        [torch.tensor(one[:2]), torch.tensor(one[2:])] for one in (guessed, truth)
+    ]
+    assert pooled_dice(*halves) == pytest.approx(dice)
 
 
 # ── parts that are kept back ───────────────────────────────────────────────────────
