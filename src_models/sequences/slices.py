@@ -65,7 +65,8 @@ def fit(
     Raises
     ------
     InputError
-        If the net is another, no epoch is left for one of the two, or as `learn`.
+        If the net is another, no epoch is left for one of the two, every training volume
+        has a single slice, or as `learn`.
     """
     fabric = one_device(recipe, accelerator, devices, nodes)
     check_all(recipe, cases)
@@ -81,6 +82,11 @@ def fit(
         raise InputError(
             f'{recipe.name}: this method teaches net.system = "scu-net", with '
             'net.options.memory = "both"'
+        )
+    if all(len(case.labels) == 1 for case in cases.train):
+        raise InputError(
+            f"{recipe.name}: every training volume has a single slice, so there is no "
+            "order to learn; give volumes, or take a system that reads single images"
         )
     maker = maker_of(recipe, cases.train)
     nets = {FOR_USE: segmentor_of(recipe)}

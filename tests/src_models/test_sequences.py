@@ -471,6 +471,24 @@ class TestSlices:
         with pytest.raises(InputError, match=says):
             drain(steps(recipe, solids(), tmp_path))
 
+    @pytest.mark.parametrize("value", [0, IGNORE])
+    def test_labels_without_structures_are_refused(
+        self, value: int, tmp_path: Path
+    ) -> None:
+        sides = solids()
+        blank = [replace(one, labels=one.labels * 0 + value) for one in sides.train]
+        with pytest.raises(InputError, match="holds a structure"):
+            drain(steps(in_order(), replace(sides, train=tuple(blank)), tmp_path))
+
+    def test_volumes_of_one_slice_are_refused(self, tmp_path: Path) -> None:
+        sides = solids()
+        flat = [
+            replace(one, image=one.image[:, 2:3], labels=one.labels[2:3])
+            for one in sides.train
+        ]
+        with pytest.raises(InputError, match="a single slice, so there is no order"):
+            drain(steps(in_order(), replace(sides, train=tuple(flat)), tmp_path))
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:

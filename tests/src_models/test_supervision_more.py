@@ -32,6 +32,7 @@ from src_models.training.taught import ready, segmentor_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from src_models.data.cases import Case
     from src_models.data.splits import Split
     from src_models.training.config import Recipe
 
@@ -55,6 +56,14 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
         for a, b in zip(
             one.state_dict().values(), other.state_dict().values(), strict=True
         )
+    )
+
+
+def unknown(split: Split) -> tuple[Case, ...]:
+    """The training cases, with nothing known of any voxel."""
+    return tuple(
+        replace(case, labels=np.full(case.labels.shape, -1, np.int16))
+        for case in split.train
     )
 
 
@@ -110,6 +119,11 @@ class TestBoxes:
         kept = math.ceil(0.1 * np.count_nonzero(boxed))
         assert np.count_nonzero(found) == kept
         assert found[7, 7] == 1
+
+    def test_nothing_boxed_is_refused(self, tmp_path: Path) -> None:
+        recipe = method_recipe("boxes")
+        with pytest.raises(InputError, match="nothing is marked"):
+            run_of(recipe, tmp_path, replace(sides(), train=unknown(sides())))
 
     def test_runs_and_one_round_is_plain_learning_from_boxes(
         self, tmp_path: Path
@@ -197,6 +211,11 @@ class TestSizes:
         changed = getattr(recipe, part).model_copy(update=values)
         with pytest.raises(InputError, match=says):
             run_of(recipe.model_copy(update={part: changed}), tmp_path)
+
+    def test_nothing_marked_is_refused(self, tmp_path: Path) -> None:
+        recipe = sizes_recipe({"bounds": {"1": [1, 9]}})
+        with pytest.raises(InputError, match="nothing is marked"):
+            run_of(recipe, tmp_path, replace(sides(), train=unknown(sides())))
 
     def test_missing_sizes_are_named(self, tmp_path: Path) -> None:
         split = sides()
@@ -315,3 +334,8 @@ class TestTeacher:
         recipe = method_recipe("mean-teacher")
         with pytest.raises(InputError, match="training scans, got 4 and 0"):
             drain(fit_of(recipe)(recipe, sides(), tmp_path, accelerator="cpu"))
+
+    def test_nobody_with_labels_is_refused(self, tmp_path: Path) -> None:
+        recipe = method_recipe("mean-teacher")
+        with pytest.raises(InputError, match="training scans, got 0 and 4"):
+            run_of(recipe, tmp_path, replace(sides(), train=unknown(sides())))

@@ -363,6 +363,21 @@ class TestTraining:
         ):
             assert torch.equal(ours, theirs)
 
+    @pytest.mark.parametrize("value", [0, -1])
+    @pytest.mark.parametrize("name", ["contour", "distance-map", "diagnosis-branch"])
+    def test_labels_without_structures_are_refused(
+        self, name: str, value: int, tmp_path: Path
+    ) -> None:
+        split = sides()
+        blank = tuple(
+            replace(case, labels=np.full(case.labels.shape, value, np.int16))
+            for case in split.train
+        )
+        options = {"diagnoses": DIAGNOSES} if name == "diagnosis-branch" else {}
+        recipe = dcan_recipe() if name == "contour" else method_recipe(name, options)
+        with pytest.raises(InputError, match="holds a structure"):
+            run_of(recipe, tmp_path, replace(split, train=blank))
+
     def test_contours_need_their_net(self, tmp_path: Path) -> None:
         recipe = method_recipe("region-and-contour")
         with pytest.raises(InputError, match=r'need net\.system = "dcan"'):
