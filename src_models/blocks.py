@@ -21,13 +21,13 @@ BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
 class InstanceNorm(nn.GroupNorm):
-    """Each channel of each image by itself, with scale and shift.
+    """Each channel of each image by itself, with scale and shift unless `affine` is off.
 
     Takes a single voxel too, which PyTorch's own layers refuse: it becomes the shift.
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels)
+    def __init__(self, channels: int, *, affine: bool = True) -> None:
+        super().__init__(channels, channels, affine=affine)
 
     def forward(self, x_BCS: Tensor) -> Tensor:
         """x_BCS -> x_BCS."""

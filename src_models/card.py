@@ -170,6 +170,9 @@ class TrainedCard(Record):
         image, within the field of view where the intensity recipe knows one.
     baseline : Scores, optional
         Of the same net trained beside this one without its method, on the locked cases.
+    synthetic : Scores, optional
+        Of the same net trained beside this one by made images alone, where that is told
+        apart.
     """
 
     schema_version: Literal[1] = 1
@@ -195,6 +198,7 @@ class TrainedCard(Record):
     validation: Scores
     locked: Scores
     baseline: Scores | None = None
+    synthetic: Scores | None = None
     precision: Literal["float32", "float16"]
     sha256: str
     versions: dict[str, str]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from src_models.adversaries.options import Adversarial
+    from src_models.adversaries.options import Criticised
 
     Symptom = Callable[[Sequence[float], int], str]
 
@@ -56,7 +56,7 @@ class Referee:
     ----------
     critics : sequence of str
         Names of their columns.
-    options : Adversarial
+    options : Criticised
     alone : int
         Epochs at the start without critics.
     also : sequence of str
@@ -68,7 +68,7 @@ class Referee:
     def __init__(
         self,
         critics: Sequence[str],
-        options: Adversarial,
+        options: Criticised,
         alone: int,
         symptom: Symptom = symptom,
         also: Sequence[str] = (),

@@ -112,10 +112,12 @@ class Game:
         *,
         make: Callable[[Key], Any] | None = None,
         rounds: int = 1,
+        peers: frozenset[str] = frozenset(),
     ) -> Generator[Progress | Epoch, None, nn.Module]:
         """Train segmentor, baseline and critics; returns the segmentor.
 
-        `make`: as of `Work`; the plain batches of the training cases if none is given.
+        `make`, `peers`: as of `Work`; the plain batches of the training cases if no
+        `make` is given.
         """
         segmentor = segmentor_of(self.recipe)
         nets = {FOR_USE: segmentor, BASELINE: deepcopy(segmentor), **critics}
@@ -131,6 +133,7 @@ class Game:
             turns=turns,
             rate=self.options.learning_rate,
             rounds=rounds,
+            peers=peers,
             watch=self.referee,
         )
         return (yield from learn(self.recipe, self.cases, run, work, self.fabric))

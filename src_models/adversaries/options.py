@@ -11,8 +11,8 @@ from src_models.card import Record
 Size = Literal["compact", "paper"]
 
 
-class Adversarial(Record):
-    """What they have in common.
+class Criticised(Record):
+    """What all methods with critics have in common.
 
     Attributes
     ----------
@@ -22,8 +22,6 @@ class Adversarial(Record):
         Of the critics.
     size : {"compact", "paper"}
         Widths of the critics: as published, or a quarter of it.
-    alone : float
-        Share of the epochs, at the start, in which the segmentor learns without them.
     on_collapse : {"report", "dismiss"}
         What happens when a critic says nothing any more: a note in each epoch, or the
         segmentor goes on without it. One whose answers are no numbers always goes.
@@ -34,9 +32,20 @@ class Adversarial(Record):
     weight: float = Field(default=0.1, ge=0)
     learning_rate: float = Field(default=2e-4, gt=0)
     size: Size = "compact"
-    alone: float = Field(default=0, ge=0, lt=1)
     on_collapse: Literal["report", "dismiss"] = "report"
     patience: int = Field(default=3, ge=1)
+
+
+class Adversarial(Criticised):
+    """What methods that judge a segmentor's answers have in common.
+
+    Attributes
+    ----------
+    alone : float
+        Share of the epochs, at the start, in which the segmentor learns without them.
+    """
+
+    alone: float = Field(default=0, ge=0, lt=1)
 
 
 class Luc(Adversarial):

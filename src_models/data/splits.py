@@ -98,10 +98,11 @@ def shared_out(
     used = {case.name for case in known if case.group in kept}
     return (
         tuple(case for case in cases if case.name in used),
-        tuple(_blind(case) for case in cases if case.name not in used),
+        tuple(blind(case) for case in cases if case.name not in used),
     )
 
 
-def _blind(case: Case) -> Case:
+def blind(case: Case) -> Case:
+    """The case with nothing known of its labels."""
     labels = np.full(case.labels.shape, -1, np.int16)
     return replace(case, labels=labels, instances=None)

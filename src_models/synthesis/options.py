@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from src_models.adversaries.options import Criticised, Size
 from src_models.card import Record
-
-Size = Literal["compact", "paper"]
 
 
 class RandomContrasts(Record):
@@ -95,30 +95,40 @@ class LearnedTransforms(Record):
     window: Literal[3, 5, 7, 9, 11] = 9
 
 
-class TwoModalities(Record):
+class TwoModalities(Criticised):
     """Which training cases are of the labelled modality, and how the two are translated.
 
     Attributes
     ----------
     source : str
         A regular expression at the start of the names of the labelled modality's cases;
-        all others are of the target's. None given: every other patient.
+        all others are of the target's. None given: every other patient's.
     contrast : {"as given", "inverted"}
-        "inverted": the source images are made darker where they were bright, to play a
+        "inverted": the source's images are made dark where they were bright, to play a
         second modality where a set has one only.
-    size : {"compact", "paper"}
-        Of the generators and critics.
+    weight : float
+        Of what the critics say.
     learning_rate : float
-        Of the generators and critics.
+        Of the translators and critics.
+    size : {"compact", "paper"}
+        Of the translators and critics.
     cycle : float
         Weight of what a translation there and back has lost, each way.
     """
 
     source: str = ""
     contrast: Literal["as given", "inverted"] = "as given"
-    size: Size = "compact"
-    learning_rate: float = Field(default=2e-4, gt=0)
+    weight: float = Field(default=1, ge=0)
     cycle: float = Field(default=10, ge=0)
+
+    @field_validator("source")
+    @classmethod
+    def _compiles(cls, source: str) -> str:
+        try:
+            re.compile(source)
+        except re.error as error:
+            raise ValueError(f"not a regular expression ({error})") from None
+        return source
 
 
 class SynSegNet(TwoModalities):
@@ -126,31 +136,11 @@ class SynSegNet(TwoModalities):
 
     Attributes
     ----------
-    learn : {"end to end", "two steps", "source"}
-        Whether the segmentation's loss moves the generator too. "source": nothing is
-        translated, to compare with.
+    learn : {"end to end", "two steps"}
+        Whether the segmentation's loss moves the translator too.
     segment : float
-        Weight of that loss.
+        Weight of that loss beside the translation's.
     """
 
-    learn: Literal["end to end", "two steps", "source"] = "end to end"
+    learn: Literal["end to end", "two steps"] = "end to end"
     segment: float = Field(default=1, gt=0)
-
-
-class ShapeConsistent(TwoModalities):
-    """Two segmentors see to it that a translation keeps the anatomy.
-
-    Attributes
-    ----------
-    shape : float
-        Weight of the cross entropy of a translated image's segmentation; 0: the two
-        translations are held together by the cycle alone.
-    labelled : float
-        Share of the target's patients whose labels are used.
-    synthetic : float
-        Weight of translated images in the segmentors' loss; 0: real ones alone.
-    """
-
-    shape: float = Field(default=1, ge=0)
-    labelled: float = Field(default=1, ge=0, le=1)
-    synthetic: float = Field(default=1, ge=0)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 PARTS = ("net", "ema")
 FACTS = {"epoch", "best", "history", "recipe", "scaler"}
 BEST = "best.safetensors"
-BASELINE = "baseline.safetensors"  # best of the net that is taught without the method
+# Best of the nets taught beside: without the method, and by made images alone.
+BASELINE, SYNTHETIC = "baseline.safetensors", "synthetic.safetensors"
+BESIDE = {"baseline": BASELINE, "synthetic": SYNTHETIC}
 # What reading a file that is cut, edited or of another net can end in.
 DAMAGE = (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError)
 

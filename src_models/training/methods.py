@@ -51,3 +51,12 @@ def baseline_of(recipe: Recipe) -> NetSpec:
         return recipe.net
     spec: NetSpec = found(name)(recipe)
     return spec
+
+
+def sides_of(recipe: Recipe, cases: Split) -> Split:
+    """The cases that the method learns from and is measured on; mostly all."""
+    name = find_method(recipe.method.name).sides if recipe.method else ""
+    if not name:
+        return cases
+    sides: Split = found(name)(recipe, cases)
+    return sides

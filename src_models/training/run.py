@@ -25,7 +25,7 @@ from src_models.training.evaluate import (
     write_cases,
     write_summary,
 )
-from src_models.training.methods import baseline_of, fit_of
+from src_models.training.methods import baseline_of, fit_of, sides_of
 from src_models.training.volume_curves import volume_curves, write_curves
 from src_models.weights import save_model
 
@@ -77,11 +77,14 @@ def train(
     TrainedCard or None
         None in all but the first of several processes: it alone evaluates and saves.
     """
-    sides = split_cases(
-        cases,
-        salt=recipe.data.salt,
-        validation=recipe.data.validation,
-        locked=recipe.data.locked,
+    sides = sides_of(
+        recipe,
+        split_cases(
+            cases,
+            salt=recipe.data.salt,
+            validation=recipe.data.validation,
+            locked=recipe.data.locked,
+        ),
     )
     check_cases(sides.locked, recipe.net)
     net = yield from fit_of(recipe)(
@@ -98,14 +101,14 @@ def train(
         found[side] = yield from _measure(net, card, recipe, side, held)
     scores = {side: summary([one for _, one in rows]) for side, rows in found.items()}
     nets = {"model": net}
-    if (run / checkpoint.BASELINE).is_file():
-        nets["baseline"] = _baseline(recipe, run, net)
+    for beside, file in checkpoint.BESIDE.items():
+        if not (run / file).is_file():
+            continue
+        nets[beside] = _beside(recipe, run, file, net)
         for side, held in (("validation", sides.validation), ("locked", sides.locked)):
-            name = f"{side}-baseline"
-            found[name] = yield from _measure(
-                nets["baseline"], card, recipe, name, held
-            )
-        scores["baseline"] = summary([one for _, one in found["locked-baseline"]])
+            name = f"{side}-{beside}"
+            found[name] = yield from _measure(nets[beside], card, recipe, name, held)
+        scores[beside] = summary([one for _, one in found[f"locked-{beside}"]])
     values = {**card.model_dump(warnings=False), **scores}
     card = save_model(net, TrainedCard.model_validate(values), out)
     for side, rows in found.items():
@@ -130,10 +133,10 @@ def _measure(
     return found
 
 
-def _baseline(recipe: Recipe, run: Path, like: nn.Module) -> nn.Module:
-    """The net that was taught without the method, on the other's device."""
+def _beside(recipe: Recipe, run: Path, file: str, like: nn.Module) -> nn.Module:
+    """A net that was taught beside the other, on its device."""
     net = create_net(baseline_of(recipe)).to(next(like.parameters()).device)
-    checkpoint.load_best(run, net, checkpoint.BASELINE)
+    checkpoint.load_best(run, net, file)
     return net
 
 

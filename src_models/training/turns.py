@@ -4,8 +4,8 @@ One optimizer holds the weights of all nets. A turn's loss is differentiated wit
 to the weights of the turn's own nets and to nothing else, and the optimizer leaves weights
 without a gradient alone; so no turn can move another's nets.
 
-A net beside the one for use is its baseline: it learns from the same batches in the same
-schedule by turns of its own, and is averaged and measured as that one is.
+Nets beside the one for use are its baselines: they learn from the same batches in the same
+schedule by turns of their own, and are averaged and measured as that one is.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ if TYPE_CHECKING:
 
 FOR_USE = "segmentor"  # the net that training gives
 BASELINE = "baseline"  # the same net, taught without the method
+SYNTHETIC = "synthetic"  # the same net, taught by made images alone
 # Nets that are averaged and measured, and where the best weights of each are.
-BESTS = {FOR_USE: checkpoint.BEST, BASELINE: checkpoint.BASELINE}
+BESTS = {FOR_USE: checkpoint.BEST, **checkpoint.BESIDE}
 Nets = dict[str, nn.Module]
 
 
@@ -78,15 +79,17 @@ class Work:
     Attributes
     ----------
     nets : mapping of str to Module
-        All that learn. `FOR_USE` is averaged, measured and given in the end; so is
-        `BASELINE`, where there is one, but that it is left in the run's folder.
+        All that learn. `FOR_USE` is averaged, measured and given in the end; so are
+        `BASELINE` and `SYNTHETIC`, where they are, but left in the run's folder.
     make : callable
         Key → the tensors of a step, on the CPU; on a thread beside the nets.
     turns : callable
         (nets, tensors on the device, the step's key) → the step's turns, one after the
         other: each is learnt from before the next is asked for.
     rate : float
-        Learning rate of the nets that are not for use.
+        Learning rate of the nets that are not measured.
+    peers : set of str
+        Those of them that learn at the rate of the measured ones all the same.
     before : int
         Epochs at the start in which the net for use does not learn.
     rounds : int
@@ -99,6 +102,7 @@ class Work:
     make: Callable[[Key], Any]
     turns: Callable[[Mapping[str, nn.Module], Any, Key], Iterator[Turn]]
     rate: float
+    peers: frozenset[str] = frozenset()
     before: int = 0
     rounds: int = 1
     watch: Watch | None = None
@@ -214,7 +218,7 @@ def _begin(
     optimizer = torch.optim.AdamW(
         [
             {"params": net.parameters(), "lr": plan.learning_rate, "name": name}
-            if name in measured
+            if name in {*measured, *work.peers}
             # Betas of the adversarial nets' papers; no weight decay there either.
             else {
                 "params": net.parameters(),
@@ -300,17 +304,16 @@ def _epoch(
 def _set_rates(going: Going, number: int, done: int, scores: Sequence[float]) -> float:
     """The learning rates of a step; returns that of the net for use.
 
-    `done`: steps that the net for use has behind it, if it learns in every one. The
-    baseline has the whole schedule, since it learns from the first epoch on.
+    `done`: steps that the net for use has behind it, if it learns in every one. Baselines
+    have the whole schedule, since they learn from the first epoch on.
     """
     plan, work = going.recipe.train, going.work
     rest = plan.model_copy(update={"epochs": plan.epochs - work.before})
     factor = 1.0 if number <= work.before else factor_of(rest, done, scores)
     beside = factor_of(plan, done + work.before * plan.steps, scores)
-    rates = {
-        FOR_USE: plan.learning_rate * factor,
-        BASELINE: plan.learning_rate * beside,
-    }
+    others = {*BESTS, *work.peers}
+    rates = dict.fromkeys(others, plan.learning_rate * beside)
+    rates[FOR_USE] = plan.learning_rate * factor
     for group in going.optimizer.param_groups:
         group["lr"] = rates.get(group["name"], work.rate * factor)
     return rates[FOR_USE]

@@ -32,6 +32,9 @@ class MethodCard:
     baseline : str
         "module:function" below ``src_models``: from a recipe to the `NetSpec` of the net
         that is trained beside, where it is not the recipe's own.
+    sides : str
+        "module:function" below ``src_models``: from a recipe and the split cases to those
+        that are learnt from and measured on, where that is not all of them.
     frames : bool
         Whether it teaches nets that read frames together, instead of single images.
     choices : tuple of str
@@ -50,6 +53,7 @@ class MethodCard:
     fit: str
     options: str
     baseline: str = ""
+    sides: str = ""
     frames: bool = False
     choices: tuple[str, ...] = ()
     results: tuple[Result, ...] = ()
