@@ -77,15 +77,7 @@ def train(
     TrainedCard or None
         None in all but the first of several processes: it alone evaluates and saves.
     """
-    sides = sides_of(
-        recipe,
-        split_cases(
-            cases,
-            salt=recipe.data.salt,
-            validation=recipe.data.validation,
-            locked=recipe.data.locked,
-        ),
-    )
+    sides = _split(recipe, cases)
     check_cases(sides.locked, recipe.net)
     net = yield from fit_of(recipe)(
         recipe, sides, run, accelerator=accelerator, devices=devices, nodes=nodes
@@ -119,6 +111,15 @@ def train(
         curves = yield from volume_curves(nets, card, sides.locked, options)
         write_curves(curves, out, cyclic=card.cyclic)
     return card
+
+
+def _split(recipe: Recipe, cases: Sequence[Case]) -> Split:
+    """Each case on the side of its group, those that the method cannot use left out."""
+    data = recipe.data
+    sides = split_cases(
+        cases, salt=data.salt, validation=data.validation, locked=data.locked
+    )
+    return sides_of(recipe, sides)
 
 
 def _measure(
