@@ -22,7 +22,7 @@ from src_models.adversaries.game import Game
 from src_models.data.cases import check_structures
 from src_models.errors import InputError
 from src_models.synthesis.translators import believed, lost, patch_critic, told_apart
-from src_models.training.methods import options_of
+from src_models.training.method_spec import options_of
 from src_models.training.taught import check_all, method_of
 from src_models.training.turns import Turn, one_device
 
