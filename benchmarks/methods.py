@@ -100,7 +100,7 @@ COMPARISONS = (
     ),
     Comparison("nuclei-dcan", "DCAN's regions alone", None, "nuclei-dcan", True),
     Comparison(CUT_3D, "masks alone", None, CUT_3D, True),
-    Comparison("nuclei-ynet", "masks alone", None, "nuclei-ynet", True),
+    Comparison("nuclei-ynet", "masks alone", None, "nuclei-points", True),
     Comparison("hippocampus-random-contrasts", "real images", None, CUT_3D, True),
     Comparison(
         "hippocampus-learned-transforms",
@@ -244,8 +244,10 @@ def collect(one: Comparison, folder: Path) -> dict[str, Any]:
         "without": short(fmean(theirs.values())),
         "gain": [short(value) for value in (gain.mean, gain.low, gain.high)],
     }
-    if one.masks and not one.masks_beside:
-        table = folder / (one.masks + MASKS) / "model" / "locked.csv"
+    name = one.masks + MASKS
+    if one.masks and not one.masks_beside and finished(folder / name):
+        checked(folder, name)
+        table = folder / name / "model" / "locked.csv"
         row["masks"] = short(fmean(means(table, "case", "dice").values()))
     return row | {"also": list(also(one, folder))}
 
@@ -302,10 +304,8 @@ def digest(recipe: Path) -> str:
 
 
 def belonging(one: Comparison) -> list[str]:
-    """All runs that a row needs."""
-    names = [one.recipe]
-    names += [one.recipe + WITHOUT] * (one.without is not None)
-    return names + [one.masks + MASKS] * bool(one.masks)
+    """The runs that a row needs."""
+    return [one.recipe, *filter(None, [baseline(one)])]
 
 
 def main() -> None:
