@@ -14,6 +14,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from napari_segreview import __version__, _cli_click, _cli_review
+from napari_segreview.core.errors import in_one_line
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,22 +45,13 @@ def main() -> None:
     try:
         app()
     except (InputError, OSError) as error:
-        err.print(f"[red]segreview:[/red] {escape(_one_line(error))}", soft_wrap=True)
+        said = " ".join(in_one_line(error).split())
+        err.print(f"[red]segreview:[/red] {escape(said)}", soft_wrap=True)
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             err.print("segreview: stopped before the output was written")
         raise
-
-
-def _one_line(error: Exception) -> str:
-    if (
-        isinstance(error, OSError)
-        and error.strerror
-        and not isinstance(error, InputError)
-    ):
-        return f"{error.filename or ''}: {error.strerror}".lstrip(": ")
-    return " ".join(str(error).split())
 
 
 def _version(wanted: bool) -> None:

@@ -88,7 +88,7 @@ def test_finetune_then_versions_then_gate(
         "cpu",
     )
     assert run(monkeypatch, "gate", *words) == 0
-    assert "1 locked case(s)" in " ".join(capsys.readouterr().out.split())
+    assert "1 of the 4 locked cases" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

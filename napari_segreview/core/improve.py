@@ -75,7 +75,7 @@ def in_words(marks: Marks, labels: LabelMap) -> str:
     regions = sum(mark.kind == "box" for mark in marks)
     if not marks:
         return "Nothing is checked yet: mark what you have corrected."
-    more = f" and {regions} region(s)" if regions else ""
+    more = f" and {regions} region{'s' * (regions != 1)}" if regions else ""
     return f"{done} of {total} slices{more} checked"
 
 

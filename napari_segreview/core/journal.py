@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_segreview.core.case import CaseFacts
 from napari_segreview.core.edits import Edit, History, Labels
+from napari_segreview.core.errors import reason
 from napari_segreview.core.records import (
     Ending,
     Kind,
@@ -29,17 +30,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REASONS = {  # errno → what to say
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "your disk quota is used up; free some space",
-    errno.EROFS: "the disk is read-only",
+HERE = {  # errno → what to say of a journal's folder
+    errno.ENOENT: "the folder is gone",
     errno.EACCES: "you may not write there",
     errno.EPERM: "you may not write there",
-    errno.EIO: "the disk reports an error",
-    errno.ENOENT: "the folder is gone",
 }
-
-
 SAID: dict[Ending, str] = {
     "whole": "",
     "torn": "The change that was being saved when the program stopped is left out.",
@@ -221,8 +216,8 @@ def content(facts: CaseFacts, base: bytes, history: History) -> list[Record]:
 
 def why(error: OSError, folder: Path | str | None) -> str:
     """Why something could not be written there, and what to do."""
-    reason = REASONS.get(error.errno or 0, error.strerror or str(error))
-    return f"{reason} ({folder})" if folder else reason
+    said = HERE.get(error.errno or 0) or reason(error)
+    return f"{said} ({folder})" if folder else said
 
 
 def sync_folder(folder: Path) -> None:

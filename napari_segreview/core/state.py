@@ -185,8 +185,6 @@ def _progress(state: State) -> tuple[float | None, str]:
 def in_words(seconds: float) -> str:
     """A duration at the precision a person needs: "8 s", "2 min 10 s", "1 h 5 min"."""
     whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    return " ".join(f"{n} {unit}" for n, unit in parts if n) or "0 s"

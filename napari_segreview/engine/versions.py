@@ -229,11 +229,14 @@ def export(name: str, version: str, archive: Path) -> None:
     Raises
     ------
     InputError
-        If there is no such version, or it is the base, which every copy has.
+        If there is no such version, it is the base, which every copy has, or there is
+        no such folder.
     """
     found = _find(name, version)
     if found.record is None:
         raise InputError(f"{name}: the base version need not be exported")
+    if not archive.absolute().parent.is_dir():
+        raise InputError(f"{archive}: there is no such folder; choose another")
     fresh = archive.with_name(archive.name + ".new")
     try:
         with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as packed:

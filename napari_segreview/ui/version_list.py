@@ -93,6 +93,7 @@ class VersionList(Panel):
     def _more(self, one: VersionRow) -> QToolButton:
         button = QToolButton()
         button.setText("⋯")
+        button.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         button.setAccessibleName(f"More of {one.id}")
         button.setToolTip("Compare or export this version")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)

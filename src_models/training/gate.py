@@ -121,8 +121,8 @@ def gate(
     )
     if gain is None or len(cases) < rules.cases:
         few = (
-            f"{len(cases)} locked case(s) with labels, {rules.cases} are needed to "
-            "decide: it may be used on this scan, by choice"
+            f"{len(cases)} of the {rules.cases} locked cases with labels that are needed "
+            "to decide: it may be used on this scan, by choice"
         )
         return Verdict("provisional", (few,), gain, changes, rules)
     if faults := tuple(_faults(gain, changes, rules)):

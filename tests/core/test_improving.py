@@ -113,7 +113,7 @@ def test_words() -> None:
     assert in_words((Mark(index=1),), labels) == "1 of 3 slices checked"
     assert in_words((Mark(kind="scan"),), labels) == "3 of 3 slices checked"
     box = Mark(kind="box", low=(0, 0, 0), high=(1, 1, 1))
-    assert in_words((box,), labels) == "0 of 3 slices and 1 region(s) checked"
+    assert in_words((box,), labels) == "0 of 3 slices and 1 region checked"
     improved = Improved("0001-ab", "rejected", ("part 1 got worse",))
     assert verdict_of(improved).splitlines()[1] == "part 1 got worse"
 

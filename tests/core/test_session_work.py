@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -258,7 +259,10 @@ PROGRAM = "Something went wrong in the program ({}). Nothing was changed; the lo
     ("error", "line"),
     [
         (InputError("head: 3 voxels are NaN"), "head: 3 voxels are NaN"),
-        (OSError(28, "No space left", "a.nii"), "[Errno 28] No space left: 'a.nii'"),
+        (OSError(errno.ENOSPC, "No space left", "a.nii"), "a.nii: the disk is full"),
+        (OSError(errno.EROFS, "Read-only"), "the disk is read-only"),
+        (OSError(errno.ENOENT, "No such file", "a.nii"), "a.nii: No such file"),
+        (OSError("a.nii was not saved"), "a.nii was not saved"),
         (
             RuntimeError("bad shape\nat layer 3"),
             PROGRAM.format("RuntimeError: bad shape"),

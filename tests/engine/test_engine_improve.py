@@ -137,7 +137,7 @@ def test_with_few_locked_cases_it_is_provisional_and_judged_by_folds(
     notes = [one.note for one in told]
     assert "judging by part 3 of 3: step 3" in notes
     assert "step 18" in notes
-    assert "1 locked case(s)" in found.reasons[0]
+    assert "1 of the 4 locked cases" in found.reasons[0]
     assert "3 separate parts" in found.reasons[1]
     assert active_id(model) == BASE
     assert "(provisional)" in read_card(tmp_path / "out").title

@@ -164,6 +164,8 @@ def test_out_as_a_zip_and_in_again(candidate: Path, tmp_path: Path) -> None:
     assert one.record == other.record
     for file in (CARD_FILE, WEIGHTS_FILE):
         assert (one.folder / file).read_bytes() == (other.folder / file).read_bytes()
+    with pytest.raises(InputError, match="no such folder"):
+        export(NAME, made, tmp_path / "none" / "one.zip")
     with pytest.raises(InputError, match="need not be exported"):
         export(NAME, BASE, tmp_path / "base.zip")
 

@@ -78,7 +78,7 @@ def test_a_new_structure_judges_nothing() -> None:
 def test_too_few_cases_decide_nothing(count: int) -> None:
     verdict = gate(scores(*[0.5] * count), scores(*[0.9] * count), RULES)
     assert verdict.decision == "provisional"
-    assert verdict.reasons[0].startswith(f"{count} locked case(s) with labels, 3 are")
+    assert verdict.reasons[0].startswith(f"{count} of the 3 locked cases")
     assert (verdict.gain is None) == (count == 0)
 
 
