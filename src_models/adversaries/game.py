@@ -89,13 +89,7 @@ class Game:
         fabric = one_device(recipe, *devices)
         check_all(recipe, cases)
         options = options_of(method_of(recipe))
-        alone = round(options.alone * recipe.train.epochs)
-        if alone >= recipe.train.epochs:
-            raise InputError(
-                f"{recipe.name}: of {recipe.train.epochs} epochs the segmentor learns "
-                f"{alone} alone, which leaves none for the critic; give more train.epochs "
-                "or a smaller method.options.alone"
-            )
+        alone = epochs_of(recipe, "alone", options.alone, "the critic")
         return cls(
             recipe,
             cases,
@@ -173,6 +167,27 @@ class Game:
                 return word
             self.referee.saw(name, math.nan)
         return torch.zeros((), device=made.device)
+
+
+def epochs_of(recipe: Recipe, option: str, share: float, later: str) -> int:
+    """How many of the first epochs a share of them is.
+
+    `option`, `later`: its name, and what all other epochs are for.
+
+    Raises
+    ------
+    InputError
+        If no other is left.
+    """
+    epochs = recipe.train.epochs
+    first = round(share * epochs)
+    if first >= epochs:
+        raise InputError(
+            f"{recipe.name}: of {epochs} epochs method.options.{option} takes the first "
+            f"{first}, which leaves none for {later}; give more train.epochs or a smaller "
+            f"method.options.{option}"
+        )
+    return first
 
 
 def told_apart(real: Tensor, made: Tensor) -> Tensor:

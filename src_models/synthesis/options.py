@@ -144,3 +144,28 @@ class SynSegNet(TwoModalities):
 
     learn: Literal["end to end", "two steps"] = "end to end"
     segment: float = Field(default=1, gt=0)
+
+
+class ShapeConsistent(TwoModalities):
+    """Segmentors of both modalities see to it that a translation keeps the anatomy.
+
+    Attributes
+    ----------
+    shape : float
+        Weight of the cross entropy of translated images' segmentations; 0: what holds the
+        two modalities together is the way back alone.
+    synthetic : float
+        Weight of translated images beside real ones in the segmentors' loss; 0: real ones
+        alone.
+    labelled : float
+        Share of the target's training patients whose labels are used, to see what the
+        source's add.
+    apart : float
+        Share of the epochs, at the start, in which translators and segmentors learn, but
+        not from each other.
+    """
+
+    shape: float = Field(default=1, ge=0)
+    synthetic: float = Field(default=1, ge=0)
+    labelled: float = Field(default=1, gt=0, le=1)
+    apart: float = Field(default=0.25, ge=0, lt=1)
