@@ -21,7 +21,7 @@ from src_models.data.loader import Key
 from src_models.data.splits import blind
 from src_models.errors import InputError
 from src_models.progress import drain
-from src_models.synthesis import synseg
+from src_models.synthesis import shape, synseg
 from src_models.synthesis.options import SynSegNet
 from src_models.synthesis.translation import (
     CRITICS,
@@ -31,6 +31,8 @@ from src_models.synthesis.translation import (
     TO_SOURCE,
     TO_TARGET,
     TRANSLATORS,
+    Domains,
+    Exchange,
     begin,
     domains,
     exchanged,
@@ -53,18 +55,18 @@ from src_models.training import checkpoint
 from src_models.training.curves import Epoch
 from src_models.training.methods import fit_of, sides_of
 from src_models.training.run import train
-from src_models.training.turns import BASELINE, FOR_USE
+from src_models.training.taught import segmentor_of
+from src_models.training.turns import BASELINE, FOR_USE, SYNTHETIC
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from src_models.adversaries.game import Game
     from src_models.data.cases import Case
-    from src_models.synthesis.translation import Domains
     from src_models.training.config import Recipe
     from src_models.training.turns import Turn
 
-NAME = "synseg-net"
+NAME, SHAPED = "synseg-net", "shape-consistency"
 ODD = r"disc\d[13579]"
 
 
@@ -152,8 +154,9 @@ def by_hand(**changed: nn.Module) -> dict[str, nn.Module]:
     return nets | changed
 
 
-def game(**options: Any) -> tuple[Game, Domains]:
-    held, parts = begin(method_recipe(NAME, options), sides(), ("cpu", 1, 1))
+def game(name: str = NAME, **options: Any) -> tuple[Game, Domains]:
+    columns = (CYCLE, shape.SHAPE)
+    held, parts = begin(method_recipe(name, options), sides(), ("cpu", 1, 1), columns)
     held.referee.begin([])
     return held, parts
 
@@ -302,9 +305,11 @@ def batch(parts: Domains) -> Any:
 KEY = Key(1, 1, range(2))
 
 
-def real_nets(recipe: Recipe) -> dict[str, nn.Module]:
+def real_nets(
+    recipe: Recipe, translator: Any = residual_translator
+) -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    made = translators_and_critics(recipe, "compact", residual_translator)
+    made = translators_and_critics(recipe, "compact", translator)
     return {FOR_USE: nn.Conv2d(1, 2, 1), **made}
 
 
@@ -369,6 +374,141 @@ class TestSynSeg:
         assert all(torch.equal(one[k], two[k]) for k in one)
 
 
+def shape_batch(parts: Domains) -> Any:
+    """Images with labels of the source, of the target, and of the target again."""
+    source, _ = batch(parts)
+    target, _ = batch(Domains(parts.target, parts.source))
+    return source, target, target
+
+
+class TestShape:
+    def turns(
+        self, *, joined: bool = True, **options: Any
+    ) -> tuple[dict[str, Turn], dict[str, nn.Module], Any, Game]:
+        held, parts = game(SHAPED, **options)
+        nets = real_nets(held.recipe, skipping_translator)
+        for name in (SYNTHETIC, shape.SOURCE_SEGMENTOR):
+            nets[name] = nn.Conv2d(1, 2, 1)
+        made = shape_batch(parts)
+        turns = shape.alternated(held, nets, made, KEY, joined=joined)
+        return {"+".join(turn.nets): turn for turn in turns}, nets, made, held
+
+    def test_whose_turn(self) -> None:
+        turns, nets, *_ = self.turns()
+        together = "+".join(TRANSLATORS)
+        others = [*CRITICS, SYNTHETIC, FOR_USE, shape.SOURCE_SEGMENTOR]
+        assert list(turns) == [together, *others]
+        for name in others:
+            assert slopes(turns[name], nets[name]) > 0
+            assert all(slopes(turns[name], nets[one]) == 0 for one in TRANSLATORS)
+
+    def test_shape_reaches_both_translators_through_segmentors_that_stand(self) -> None:
+        turns, nets, *_ = self.turns(weight=0, cycle=0)
+        turn = turns["+".join(TRANSLATORS)]
+        assert turn.nets == TRANSLATORS  # nothing else is moved by it
+        assert all(slopes(turn, nets[name]) > 0 for name in TRANSLATORS)
+        silent, nets, *_ = self.turns(weight=0, cycle=0, shape=0)
+        turn = silent["+".join(TRANSLATORS)]
+        assert turn.loss == 0
+        assert all(slopes(turn, nets[name]) == 0 for name in TRANSLATORS)
+
+    def test_in_a_step_the_segmentors_do_stand(self) -> None:
+        """The optimizer leaves them alone though the loss runs through them."""
+        turns, nets, *_ = self.turns(weight=0, cycle=0)
+        before = [one.clone() for one in nets[FOR_USE].parameters()]
+        moved = [p for name in TRANSLATORS for p in nets[name].parameters()]
+        turn = turns["+".join(TRANSLATORS)]
+        turn.loss.backward(inputs=moved)
+        assert all(p.grad is not None for p in nets[TO_TARGET].parameters())
+        assert all(p.grad is None for p in nets[FOR_USE].parameters())
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(before, nets[FOR_USE].parameters(), strict=True)
+        )
+
+    def test_by_hand(self) -> None:
+        """One voxel each: translated to 1 and to 0, segmentors that say (0, x)."""
+
+        class Says(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return torch.cat([0 * x, x], 1)
+
+        nets = {FOR_USE: Says(), shape.SOURCE_SEGMENTOR: Says()}
+        one, nothing = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)
+        both = Exchange(nothing, nothing, as_target=one, as_source=nothing)
+        yes, unknown = torch.ones(1, 1, 1).long(), -torch.ones(1, 1, 1).long()
+        there = math.log(1 + math.e) - 1
+        found = shape.shape_kept(nets, both, yes, yes)
+        assert found.item() == pytest.approx(there + math.log(2))
+        found = shape.shape_kept(nets, both, yes, unknown)
+        assert found.item() == pytest.approx(there)
+
+    def test_apart_neither_learns_from_the_other(self) -> None:
+        turns, nets, made, held = self.turns(joined=False, weight=0, cycle=0)
+        assert turns["+".join(TRANSLATORS)].loss == 0
+        assert math.isnan(held.referee.end()[0][shape.SHAPE])
+        source, target, _ = made
+        for name, real in ((FOR_USE, target), (shape.SOURCE_SEGMENTOR, source)):
+            wanted = held.supervised(nets[name](real[0]), real, KEY)
+            assert turns[name].loss.item() == pytest.approx(wanted.item())
+
+    def test_joined_real_and_translated_images_teach(self) -> None:
+        turns, nets, made, held = self.turns(synthetic=0.5)
+        source, target, _ = made
+        as_target, as_source = nets[TO_TARGET](source[0]), nets[TO_SOURCE](target[0])
+        for name, real, images, labels in (
+            (FOR_USE, target, as_target, source[1]),
+            (shape.SOURCE_SEGMENTOR, source, as_source, target[1]),
+        ):
+            wanted = held.supervised(nets[name](real[0]), real, KEY)
+            also = held.supervised(nets[name](images), (None, labels, {}), KEY)
+            wanted = wanted + 0.5 * also
+            assert turns[name].loss.item() == pytest.approx(wanted.item())
+        wanted = held.supervised(nets[SYNTHETIC](as_target), (None, source[1], {}), KEY)
+        assert turns[SYNTHETIC].loss.item() == pytest.approx(wanted.item())
+
+    def test_labels_that_are_held_back_are_not_read(self, tmp_path: Path) -> None:
+        held, recipe = sides(), method_recipe(SHAPED, {"labelled": 0.1})
+        first, second, third, fourth = held.train
+        other = replace(held, train=(first, second, third, blind(fourth)))
+        for folder, cases in (("one", held), ("two", other)):
+            drain(fit_of(recipe)(recipe, cases, tmp_path / folder, accelerator="cpu"))
+        one, two = state(tmp_path / "one"), state(tmp_path / "two")
+        assert all(torch.equal(one[k], two[k]) for k in one)
+
+    def test_what_an_epoch_tells(self, tmp_path: Path) -> None:
+        recipe = method_recipe(SHAPED, epochs=2, steps=1)
+        steps = fit_of(recipe)(recipe, sides(), tmp_path, accelerator="cpu")
+        rows = [one for one in steps if isinstance(one, Epoch)]
+        assert list(rows[0].more) == [
+            BASELINE,
+            SYNTHETIC,
+            CYCLE,
+            shape.SHAPE,
+            *CRITICS,
+        ]
+        assert math.isfinite(rows[1].more[shape.SHAPE])
+
+    def test_the_sources_segmentor_learns_at_the_recipes_rate(
+        self, tmp_path: Path
+    ) -> None:
+        recipe = method_recipe(SHAPED, {"learning_rate": 1e-30}, epochs=2)
+        drain(fit_of(recipe)(recipe, sides(), tmp_path, accelerator="cpu"))
+        fresh = segmentor_of(recipe).state_dict()
+        held = state(tmp_path)
+        head = f"net/{shape.SOURCE_SEGMENTOR}."
+        assert not any(torch.equal(held[head + k], v) for k, v in fresh.items())
+        nets = translators_and_critics(recipe, "compact", skipping_translator)
+        for name, net in nets.items():
+            for k, v in net.state_dict().items():
+                assert torch.equal(held[f"net/{name}.{k}"], v)
+
+    def test_no_epoch_to_teach_each_other_is_refused(self, tmp_path: Path) -> None:
+        recipe = method_recipe(SHAPED, {"apart": 0.9})
+        with pytest.raises(InputError, match="leaves none for the nets to teach"):
+            drain(fit_of(recipe)(recipe, sides(), tmp_path))
+
+
 def wild(tmp_path: Path, **options: Any) -> list[Epoch]:
     recipe = method_recipe(NAME, {"patience": 1, **options}, epochs=3)
     steps = fit_of(recipe)(recipe, sides(), tmp_path, accelerator="cpu")
@@ -400,9 +540,10 @@ class TestCollapse:
         assert all(one.isfinite().all() for one in kept.values())
 
 
-def test_both_are_measured_on_the_target_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [NAME, SHAPED])
+def test_all_are_measured_on_the_target_alone(name: str, tmp_path: Path) -> None:
     """Through the same door as `segreview train`."""
-    recipe = method_recipe(NAME, {"source": ODD}, epochs=1)
+    recipe = method_recipe(name, {"source": ODD}, epochs=2, steps=1)
     card = drain(
         train(
             recipe,
@@ -412,17 +553,18 @@ def test_both_are_measured_on_the_target_alone(tmp_path: Path) -> None:
             accelerator="cpu",
         )
     )
+    beside = [BASELINE, SYNTHETIC][: 1 + (name == SHAPED)]
     assert card is not None
-    assert card.baseline is not None
+    assert [one for one in (BASELINE, SYNTHETIC) if getattr(card, one)] == beside
     lines = (tmp_path / "model/summary.csv").read_text().splitlines()
     assert {row["side"] for row in csv.DictReader(lines)} == {
-        "validation",
-        "locked",
-        "validation-baseline",
-        "locked-baseline",
+        side + rest
+        for side in ("validation", "locked")
+        for rest in ("", *(f"-{one}" for one in beside))
     }
+    for one in beside:
+        table = (tmp_path / f"model/locked-{one}.csv").read_text().splitlines()
+        assert len(table) == 1 + card.locked.cases
     held = [*card.data.validation, *card.data.locked]
     assert held
     assert not any(int(name[-2:]) % 2 for name in held)
-    history = (tmp_path / "run/history.csv").read_text().splitlines()
-    assert history[0].endswith(f",{BASELINE},{CYCLE},{TARGET_CRITIC},{SOURCE_CRITIC}")
