@@ -6,8 +6,8 @@ A compact 2D U-Net first learns nerves alone from 42 images of *us_nerve_usgra* 
 vessels count as background. Then it is extended by vessels, from 5 corrected images that
 show both, once without and once with 10 of the first images as earlier cases, in which
 nobody knew of vessels. Dice on 20 images that neither has seen, before and after. Images
-are halved in size. The set names no patients: images of one volunteer may be on two sides.
-A JSON line a run; `--write` puts a table into docs/finetune.md.
+are a quarter of their size. The set names no patients: images of one volunteer may be on
+two sides. A JSON line a run; `--write` puts a table into docs/finetune.md.
 """
 
 from __future__ import annotations
@@ -49,24 +49,27 @@ BEGIN = "<!-- made by benchmarks/finetune_new_structure.py -->\n"
 END = "<!-- end of structure -->\n"
 MEASURED, CORRECTED, VALIDATE, EARLIER = 20, 5, 5, 10
 NERVE, VESSEL = 1, 2
-PATCH = 128
+THINNED = 4  # pixels of a side become one
+PATCH, BATCH = 96, 4
 
 
 def read(folder: Path) -> list[Case]:
-    """All images, grey, at half size, in the order of a hash of their names."""
+    """All images, grey, thinned, in the order of a hash of their names."""
     cases = []
     for path in (folder / "us_nerve_usgra" / "images").iterdir():
         image = imageio.imread(path).astype(np.float32)
         image = image.mean(axis=-1) if image.ndim == 3 else image
         labels = imageio.imread(folder / "us_nerve_usgra" / "labels" / path.name)
-        rows, columns = (side // 2 * 2 for side in image.shape)
-        halved = image[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2)
+        rows, columns = (side // THINNED * THINNED for side in image.shape)
+        parts = image[:rows, :columns].reshape(
+            rows // THINNED, THINNED, columns // THINNED, THINNED
+        )
         cases.append(
             Case(
                 name=path.stem,
                 group=path.stem,
-                image=halved.mean(axis=(1, 3))[None],
-                labels=labels[:rows:2, :columns:2].astype(np.int16),
+                image=parts.mean(axis=(1, 3))[None],
+                labels=labels[:rows:THINNED, :columns:THINNED].astype(np.int16),
                 spacing=(1.0, 1.0),
             )
         )
@@ -115,7 +118,7 @@ def recipe(epochs: int) -> Recipe:
             "labels": [{"value": NERVE, "name": "nerve", "color": color[NERVE]}],
             "intensity": {"kind": "zscore"},
             "tolerance": 2.0,
-            "patches": {"size": [PATCH, PATCH], "batch": 4, "foreground": 0.7},
+            "patches": {"size": [PATCH, PATCH], "batch": BATCH, "foreground": 0.7},
             "augment": {"mirror_axes": [1]},
             "train": {
                 "epochs": epochs,
@@ -139,7 +142,7 @@ def dices(net: nn.Module, card: TrainedCard, cases: list[Case]) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=12, help="Of the first model.")
+    parser.add_argument("--epochs", type=int, default=16, help="Of the first model.")
     parser.add_argument("--steps", type=int, default=400, help="Of the extension.")
     parser.add_argument("--write", action="store_true", help="Into docs/finetune.md.")
     wish = parser.parse_args()
@@ -167,7 +170,7 @@ def main() -> None:
             wider,
             tuned,
             corrected,
-            Tuning(steps=wish.steps, batch=4),
+            Tuning(steps=wish.steps, batch=BATCH),
             replay=shown,
             before=net,
         )

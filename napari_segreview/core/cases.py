@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from platformdirs import user_data_path
 
 from napari_segreview.core.case import case_key
+from napari_segreview.core.errors import in_one_line
 from napari_segreview.core.journal import stamp, summary
 from napari_segreview.core.keeper import FILE, Keeper, Place
 from napari_segreview.core.lock import Lock, TakenError
@@ -176,7 +177,9 @@ class Cases:
         try:
             facts, edits = summary(path)
         except (InputError, OSError) as error:
-            return Leftover(key=folder.name, time=when, fault=str(error))
+            log.warning("%s", error)
+            said = in_one_line(error).replace(str(path), "this journal")
+            return Leftover(key=folder.name, time=when, fault=said)
         if not edits and not facts.marks and facts.origin == "chosen":
             return None
         return Leftover(key=folder.name, time=when, facts=facts, edits=edits)
