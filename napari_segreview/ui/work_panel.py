@@ -100,9 +100,7 @@ class WorkPanel(Panel):
         row.setObjectName(one.key)
         text = wrapped_label("leftover")
         text.setText(f"{one.title}: {one.fault}" if one.fault else one.title)
-        text.setToolTip(
-            one.fault or f"{one.edits} change{'s' * (one.edits != 1)} kept"
-        )
+        text.setToolTip(one.fault or f"{one.edits} change{'s' * (one.edits != 1)} kept")
         text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         restore = QPushButton("Restore")
         restore.setObjectName("restore")
