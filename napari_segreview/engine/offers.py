@@ -108,7 +108,8 @@ def _note(card: TrainedCard, scan: Scan) -> str:
         wanted = " or ".join(MODALITIES.get(code, code) for code in card.modalities)
         notes.append(f"The file does not say what it shows; check that it is {wanted}.")
     if card.net.ndim == 2 and scan.grid.ndim == 3:
-        notes.append("Runs on each slice by itself.")
+        together = ", all its frames together" if card.net.frames else ""
+        notes.append(f"Runs on each slice by itself{together}.")
     if card.net.frames and scan.frames == 1:
         notes.append("Reads frames together; this scan has one, so there is no motion.")
     if card.spacing is not None:

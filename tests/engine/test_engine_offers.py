@@ -133,7 +133,11 @@ TURNED = grid_to("SRA", (3, 4, 5), (1.0, 1.0, 5.0))  # the same 5 mm head to foo
             "The file does not say what it shows; check that it is MR or CT.",
         ),
         (GREY2, scan(MM3, modality="CT"), "Runs on each slice by itself."),
-        (CINE2, scan(MM3, frames=2), "Runs on each slice by itself."),
+        (
+            CINE2,
+            scan(MM3, frames=2),
+            "Runs on each slice by itself, all its frames together.",
+        ),
         (CINE3, scan(MM3, frames=2), ""),
         (
             CINE3,
