@@ -56,6 +56,8 @@ class Comparison:
         `masks` is the baseline.
     of : str
         The recipe whose options these are, if another.
+    shares : str
+        The recipe whose run has trained the same baseline beside its method.
     masks : str
         The recipe whose run without a method shows what all masks give.
     masks_beside : bool
@@ -68,6 +70,7 @@ class Comparison:
     masks: str = ""
     masks_beside: bool = False
     of: str = ""
+    shares: str = ""
 
 
 COMPARISONS = (
@@ -96,7 +99,10 @@ COMPARISONS = (
     Comparison("hippocampus-boxes", "boxes as masks", {"rounds": 1}, CUT_3D),
     Comparison("hippocampus-sizes", "the strokes alone", {"weight": 0}, CUT_3D),
     Comparison(
-        "hippocampus-mean-teacher", "the labelled patients alone", {"weight": 0}, CUT_3D
+        "hippocampus-mean-teacher",
+        "the labelled patients alone",
+        masks=CUT_3D,
+        shares="hippocampus-asdnet",
     ),
     Comparison("nuclei-dcan", "DCAN's regions alone", None, "nuclei-dcan", True),
     Comparison(CUT_3D, "masks alone", None, CUT_3D, True),
@@ -223,13 +229,8 @@ def collect(one: Comparison, folder: Path) -> dict[str, Any]:
     for name in belonging(one):
         checked(folder, name)
     model = folder / one.recipe / "model"
-    other = model / "locked-baseline.csv"
-    if name := baseline(one):
-        other = folder / name / "model" / "locked.csv"
-    mine, theirs = (
-        means(model / "locked.csv", "case", "dice"),
-        means(other, "case", "dice"),
-    )
+    mine = means(model / "locked.csv", "case", "dice")
+    theirs = means(baseline_table(one, folder), "case", "dice")
     gain = bootstrap([mine[case] - theirs[case] for case in mine])
     row: dict[str, Any] = {
         "method": recipe.method.name,
@@ -256,7 +257,15 @@ def baseline(one: Comparison) -> str:
     """The run that is compared with; "" where the method trains it itself."""
     if one.masks_beside:
         return one.masks + MASKS
-    return "" if one.without is None else one.recipe + WITHOUT
+    return one.shares if one.without is None else one.recipe + WITHOUT
+
+
+def baseline_table(one: Comparison, folder: Path) -> Path:
+    """Its scores, case by case."""
+    if one.shares or not baseline(one):
+        model = folder / (one.shares or one.recipe) / "model"
+        return model / "locked-baseline.csv"
+    return folder / baseline(one) / "model" / "locked.csv"
 
 
 def also(one: Comparison, folder: Path) -> Iterator[dict[str, Any]]:
