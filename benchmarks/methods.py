@@ -114,6 +114,12 @@ COMPARISONS = (
         {"learn_from": "atlas"},
         CUT_3D,
     ),
+    Comparison("nuclei-synseg", "the labelled modality's images as they are"),
+    Comparison(
+        "hippocampus-shape-consistency",
+        "the wanted modality's labelled scans alone",
+        masks=CUT_3D,
+    ),
 )
 
 
@@ -287,6 +293,13 @@ def also(one: Comparison, folder: Path) -> Iterator[dict[str, Any]]:
             "measure": "F1 of the objects",
             "method": short(found[0]),
             "without": short(found[1]),
+            "by hand": None,
+        }
+    if (table := run / "model" / "locked-synthetic.csv").is_file():
+        yield {
+            "measure": "Dice of the net taught by made images alone",
+            "method": short(fmean(means(table, "case", "dice").values())),
+            "without": None,
             "by hand": None,
         }
     if (run / "diagnoses.csv").is_file():

@@ -219,8 +219,9 @@ def train(
     )
     if card is None:  # one of the further processes; the first one reports
         return
-    beside = card.baseline
-    without = f" ({beside.mean_dice:.4f} without the method)" if beside else ""
+    beside = {"without the method": card.baseline, "from made images": card.synthetic}
+    dices = [f"{one.mean_dice:.4f} {how}" for how, one in beside.items() if one]
+    without = f" ({', '.join(dices)})" if dices else ""
     _say(
         f"{card.title}: Dice {card.locked.mean_dice:.4f}{without} on {card.locked.cases} "
         f"locked cases, {card.validation.mean_dice:.4f} on {card.validation.cases} "
