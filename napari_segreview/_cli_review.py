@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from napari_segreview.core.cohort import CaseScore
+    from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.study import Study
     from napari_segreview.core.table import Table as Content
 
@@ -54,6 +55,18 @@ class Terminal:
     follow: Follow
 
 
+def read_pair(prediction: Path, reference: Path) -> tuple[LabelMap, LabelMap]:
+    """Labels of two files, by names that tell them apart."""
+    from napari_segreview._readers import names_of
+    from napari_segreview.scans import read_labels
+
+    mine, theirs = read_labels(prediction), read_labels(reference)
+    if mine.name == theirs.name:
+        names = names_of([prediction, reference])
+        mine, theirs = replace(mine, name=names[0]), replace(theirs, name=names[1])
+    return mine, theirs
+
+
 def report(
     context: typer.Context,
     image: Annotated[Path, typer.Argument(help="What the labels were drawn on.")],
@@ -75,11 +88,11 @@ def report(
     from napari_segreview.core.objects import ObjectWish
     from napari_segreview.engine.case_report import checked_page, write_case
     from napari_segreview.engine.objects import find_objects
-    from napari_segreview.scans import read_labels, read_one
+    from napari_segreview.scans import read_one
 
     checked_page(output)  # before minutes of work
     terminal: Terminal = context.obj
-    pair = read_labels(prediction), read_labels(reference)
+    pair = read_pair(prediction, reference)
     found = None
     if with_objects:
         wish = ObjectWish(are=are, rule=match, threshold=threshold)
@@ -110,11 +123,10 @@ def objects(
     """Count found, missed and false objects: lesions, nuclei."""
     from napari_segreview.core.objects import ObjectWish, object_facts, object_table
     from napari_segreview.engine.objects import find_objects
-    from napari_segreview.scans import read_labels
 
     terminal: Terminal = context.obj
     wish = ObjectWish(are=are, rule=match, threshold=threshold)
-    pair = read_labels(prediction), read_labels(reference)
+    pair = read_pair(prediction, reference)
     found = terminal.follow(find_objects(*pair, wish, resample=resample))
     if as_json:
         typer.echo(json.dumps(object_facts(found), ensure_ascii=False, indent=2))

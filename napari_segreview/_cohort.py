@@ -130,13 +130,19 @@ def answering(task: Task) -> Generator[Progress, None, Answer]:
     files = task.files
     try:
         yield Progress(0, 1, "reading")
-        reference = read_labels(files.reference)
+        # Both files are often named alike, and what is kept must name nobody.
+        reference = replace(read_labels(files.reference), name="the reference")
         reports = []
-        for path in filter(None, (files.prediction, files.second)):
-            report = yield from compare(
-                read_labels(path), reference, task.tolerance, resample=task.resample
-            )
-            reports.append(report.to_json())
+        for name, path in (
+            ("the prediction", files.prediction),
+            ("the second prediction", files.second),
+        ):
+            if path is not None:
+                mine = replace(read_labels(path), name=name)
+                report = yield from compare(
+                    mine, reference, task.tolerance, resample=task.resample
+                )
+                reports.append(report.to_json())
     except (InputError, OSError) as error:
         return Answer(task.key, files.case, error=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001  one bad case does not stop the rest

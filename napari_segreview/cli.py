@@ -144,9 +144,8 @@ def score(
     """Score labels against a reference, on the same grid unless resampling is asked."""
     from napari_segreview._cli_score import score_table
     from napari_segreview.engine.evaluate import compare
-    from napari_segreview.scans import read_labels
 
-    pair = read_labels(prediction), read_labels(reference)
+    pair = _cli_review.read_pair(prediction, reference)
     report = follow(compare(*pair, tolerance, resample=resample))
     if csv is not None:
         report.to_csv(csv)

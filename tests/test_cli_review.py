@@ -71,6 +71,17 @@ def test_report(segreview: Any, folders: Path) -> None:
     assert "there is no such folder" in err
 
 
+def test_files_of_one_name_are_told_apart(segreview: Any, folders: Path) -> None:
+    status, out, _ = segreview("score", "net/a.png", "truth/a.png")
+    assert status == 0
+    assert "net against truth" in out
+    Image.fromarray(np.zeros((3, 3), np.uint8)).save(folders / "net" / "c.png")
+    for command in ("score", "objects"):
+        status, _, err = segreview(command, "net/c.png", "truth/c.png")
+        assert (status, err.count("\n")) == (1, 1)
+        assert "net and truth lie on different grids" in err
+
+
 def test_objects(segreview: Any, folders: Path) -> None:
     for name, columns in (("mine", (5, 50)), ("theirs", (5, 20, 40))):
         data = np.zeros((40, 60), np.uint8)
@@ -186,7 +197,9 @@ def test_one_bad_case_does_not_stop_the_rest(segreview: Any, folders: Path) -> N
     status, out, _ = segreview("score-cohort", "net", "truth")
     assert status == 0
     assert "damaged" in out
+    assert "the prediction and the reference lie on different grids" in out
     assert "shape 3×3 against 40×60" in out
+    assert "--resample" in out
     facts = json.loads((folders / "cohort" / "cohort.json").read_text(encoding="utf-8"))
     assert [bool(one["error"]) for one in facts["cases"]] == [True, True, False]
 
@@ -232,6 +245,13 @@ def test_finished_cases_are_not_scored_again(
     picture(folders / "net" / "b.png", 7)
     assert run() == ["b"]  # other content
     kept = folders / "kept" / _cohort.DONE
+    named = {
+        report[role]
+        for line in kept.read_text(encoding="utf-8").splitlines()
+        for report in [json.loads(json.loads(line)["report"])]
+        for role in ("prediction", "reference")
+    }
+    assert named == {"the prediction", "the reference"}  # no file's name is kept
     text = kept.read_text(encoding="utf-8")
     kept.write_text(text[: len(text) - 20], encoding="utf-8")  # cut off while written
     assert run() == ["b"]

@@ -22,7 +22,7 @@ from napari_segreview.core.report_table import table_of
 from napari_segreview.engine import page
 from napari_segreview.engine.evaluate import reviewed
 from napari_segreview.engine.models import models
-from napari_segreview.engine.pairing import Pairing, check_grids, paired_up
+from napari_segreview.engine.pairing import RESAMPLE, Pairing, check_grids, paired_up
 from napari_segreview.engine.pictures import Cut, across_and_down, outlined
 from napari_segreview.engine.regrid import image_onto
 from src_models.card import find_model, read_card
@@ -78,7 +78,7 @@ def write_case(
     """
     path = checked_page(path)
     if not resample:
-        check_grids(prediction, reference)
+        check_grids(prediction, reference, or_else=RESAMPLE)
     settings = model_facts(model)
     if not with_names:
         prediction = replace(prediction, name="prediction")

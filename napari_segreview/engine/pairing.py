@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari_segreview.core.labels import LabelMap
     from src_models.progress import Progress
 
+RESAMPLE = ", or have one resampled (“Resample where grids differ”, --resample)"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairing:
@@ -58,7 +60,7 @@ def paired_up(
     """
     notes = []
     if not resample:
-        check_grids(prediction, reference)
+        check_grids(prediction, reference, or_else=RESAMPLE)
     elif prediction.grid.difference(reference.grid):
         prediction, said = yield from labels_onto(
             prediction, reference.grid, reference.name
@@ -76,8 +78,13 @@ def paired_up(
     )
 
 
-def check_grids(*maps: LabelMap) -> None:
+def check_grids(*maps: LabelMap, or_else: str = "") -> None:
     """Refuse label maps of different grids, with what differs.
+
+    Parameters
+    ----------
+    or_else : str
+        What else can be done than to export them anew, in words.
 
     Raises
     ------
@@ -96,5 +103,5 @@ def check_grids(*maps: LabelMap) -> None:
         if apart:
             raise InputError(
                 f"{first.name} and {other.name} lie on different grids ({apart}); "
-                "export both on the scan's own grid, or let one be resampled"
+                f"export both on the scan's own grid{or_else}"
             )

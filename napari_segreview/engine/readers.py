@@ -1,37 +1,25 @@
-"""Several label maps of the same cases → how far they agree, and on what. No torch.
-
-References
-----------
-Warfield, S. K. et al. (2004). IEEE TMI 23(7), 903-921 (STAPLE), as in SimpleITK.
-"""
+"""Several label maps of the same cases → how far they agree, and on what. No torch."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from napari_segreview.core.labels import LabelTable
 from napari_segreview.core.matching import match_names
-from napari_segreview.core.readers import Labels, votes
+from napari_segreview.core.readers import votes
+from napari_segreview.core.staple import staple
 from napari_segreview.core.study import Agreement, Consensus, Study
 from napari_segreview.engine.evaluate import compare
 from napari_segreview.engine.pairing import check_grids
 from src_models.errors import InputError
-from src_models.metrics.boxes import foreground_box
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping
 
     from napari_segreview.core.labels import LabelMap
-
-MARGIN = 2  # voxels round all labels: STAPLE needs some background, not all of it
-SURE = 0.5
 
 
 def study(
@@ -133,59 +121,12 @@ def consensus(
     """
     given = matched(maps)
     arrays = [one.data for one in given.values()]
-    yield Progress(0, 2, "majority")
+    yield Progress(0, 1, "majority")
     majority, share = votes(arrays)
-    yield Progress(1, 2, "STAPLE")
+    likely = yield from staple(arrays)
     first = next(iter(given.values()))
     return Consensus(
         replace(first, data=majority, name="majority"),
-        replace(first, data=staple(arrays), name="STAPLE"),
+        replace(first, data=likely, name="STAPLE"),
         share,
     )
-
-
-def staple(maps: Sequence[Labels]) -> Labels:
-    """The labels that STAPLE finds most likely, each estimated against all others.
-
-    Only the box round all labels is looked at: the estimate of the readers' specificity
-    must not hang on how much background a scan has. A voxel that no label has with more
-    than even odds is background. All maps empty: empty.
-
-    Parameters
-    ----------
-    maps : sequence of unsigned integer arrays, same shape
-    """
-    found = np.zeros(maps[0].shape, np.result_type(*maps))
-    box = foreground_box(np.logical_or.reduce([one > 0 for one in maps]))
-    if box is None:
-        return found
-    inside = tuple(
-        slice(max(0, side.start - MARGIN), min(length, side.stop + MARGIN))
-        for side, length in zip(box, found.shape, strict=True)
-    )
-    cut = [np.ascontiguousarray(one[inside]) for one in maps]
-    best = np.full(cut[0].shape, SURE)
-    for value in _values(cut):
-        likely = _probability([one == value for one in cut])
-        better = likely > best
-        found[inside][better] = value
-        best[better] = likely[better]
-    return found
-
-
-def _values(maps: Sequence[Labels]) -> list[int]:
-    values = set().union(*(np.unique(one).tolist() for one in maps))
-    return sorted(values - {0})
-
-
-def _probability(masks: Sequence[npt.NDArray[np.bool_]]) -> npt.NDArray[np.float64]:
-    """How likely each voxel belongs to the structure."""
-    sitk: Any = import_module("SimpleITK")  # its type hints are only half there
-    if all((one == masks[0]).all() for one in masks):
-        return masks[0].astype(np.float64)  # nothing to estimate; ITK would divide by 0
-    flat = [one.reshape(1, *one.shape) if one.ndim == 1 else one for one in masks]
-    images = [sitk.GetImageFromArray(one.astype(np.uint8)) for one in flat]
-    steps = sitk.STAPLEImageFilter()
-    steps.SetForegroundValue(1)
-    found: npt.NDArray[Any] = sitk.GetArrayFromImage(steps.Execute(images))
-    return found.reshape(masks[0].shape).astype(np.float64)

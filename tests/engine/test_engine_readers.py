@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import SimpleITK
-from scipy import ndimage
 
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import LabelMap, LabelTable
 from napari_segreview.core.protocols import Wish
 from napari_segreview.core.readers import spread
 from napari_segreview.engine import LocalEngine
-from napari_segreview.engine.readers import consensus, matched, staple, study
+from napari_segreview.engine.readers import consensus, matched, study
 from napari_segreview.scans import read_labels, read_one
 from src_models.card import bundled, read_card
 from src_models.errors import InputError
@@ -64,36 +62,6 @@ def test_consensus() -> None:
     assert (found.majority.data == disc(8).data).all()
     assert np.unique(found.disagreement) == pytest.approx([0, 1 / 3])
     assert (found.disagreement > 0).sum() == disc(10).data.sum() - disc(6).data.sum()
-
-
-def test_staple_is_itks_within_the_box() -> None:
-    random = np.random.default_rng(0)
-    truth = disc(9).data.astype(bool)
-    rates = (0.02, 0.02, 0.4, 0.4, 0.4)
-    readers = [truth ^ (random.random(truth.shape) < rate) for rate in rates]
-    images = [SimpleITK.GetImageFromArray(one.astype(np.uint8)) for one in readers]
-    wanted = SimpleITK.GetArrayFromImage(SimpleITK.STAPLE(images, 1.0)) > 0.5
-    found = staple([one.astype(np.uint8) for one in readers])
-    assert (found == wanted).all()  # noise fills the box: it is the whole picture
-    # Three careless readers do not outvote two careful ones, as they do by majority.
-    by_votes = sum(one.astype(int) for one in readers) >= 3
-    assert (found != truth).sum() < (by_votes != truth).sum() / 2
-
-
-def test_staple_does_not_depend_on_how_much_background_there_is() -> None:
-    maps = [disc(r).data for r in (7, 8, 10)]
-    wide = [np.pad(one, 300) for one in maps]
-    assert (staple(wide)[300:-300, 300:-300] == staple(maps)).all()
-
-
-def test_staple_of_several_labels_of_nothing_and_of_one_voxel() -> None:
-    two = [disc(6).data + 2 * ndimage.shift(disc(4).data, (0, 14)) for _ in range(3)]
-    assert (staple(two) == two[0]).all()
-    none = np.zeros((5, 5), np.uint8)
-    assert not staple([none, none]).any()
-    dot = none.copy()
-    dot[2, 2] = 7
-    assert (staple([dot, dot, dot]) == dot).all()
 
 
 @pytest.mark.parametrize(

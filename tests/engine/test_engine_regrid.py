@@ -96,7 +96,7 @@ def test_there_and_back_is_nearly_the_same_and_the_report_says_so() -> None:
     coarse = tilted((30, 40, 40), (0.8, 0.8, 0.8), 10.0)
     moved, _ = drain(labels_onto(labels(FINE, ball(FINE)), coarse, "x"))
     pair = labels(coarse, moved.data), labels(FINE, ball(FINE), "theirs")
-    with pytest.raises(InputError, match="let one be resampled"):
+    with pytest.raises(InputError, match="or have one resampled"):
         drain(compare(*pair, 2.0))
     report = drain(compare(*pair, 2.0, resample=True))
     assert report.rows[0].dice > 0.97
