@@ -222,6 +222,8 @@ class _Run:
         pairs: list[tuple[float, float]] = []
         for at, fold in enumerate(made):
             left = FOLD_SHARE * whole.budget_seconds - (time.monotonic() - began)
+            if pairs and left <= 0 and whole.steps is None:
+                break  # fewer parts rather than no time to learn
             part = replace(
                 whole,
                 budget_seconds=max(LEAST_FOLD, left / (len(made) - at)),
@@ -236,9 +238,10 @@ class _Run:
             pairs.append((points[0].dice, points[-1].dice))
         self.tuning = _what_is_left(whole, time.monotonic() - began)
         old, new = (fmean(one) for one in zip(*pairs, strict=True))
+        parts = f"{len(pairs)} separate part{'s' * (len(pairs) != 1)}"
         return (
-            f"on {len(made)} separate parts of what was checked, each judged without "
-            f"having been learnt from: Dice {old:.3f} → {new:.3f}",
+            f"on {parts} of what was checked, each judged without having been learnt "
+            f"from: Dice {old:.3f} → {new:.3f}",
         )
 
     def as_written(self) -> nn.Module:

@@ -155,6 +155,13 @@ def test_judging_is_part_of_the_budget() -> None:
     assert _what_is_left(tuning, 500).budget_seconds == 25
 
 
+def test_on_a_slow_machine_it_is_judged_by_fewer_parts(model: str) -> None:
+    """The first part takes longer than all may: the other two are left out."""
+    tuning = replace(QUICK, steps=None, budget_seconds=0.01)
+    found = drain(improve(model, Lessons(fresh=discs(1, 2)), tuning))
+    assert found.reasons[1].startswith("on 1 separate part of what was checked")
+
+
 def test_the_budget_runs_from_the_moment_it_was_asked_for(model: str) -> None:
     """With 100 of 4 s gone a quarter is left to learn in."""
     lessons = Lessons(fresh=discs(1, 2), locked=LOCKED)
