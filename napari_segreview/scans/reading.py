@@ -158,9 +158,9 @@ def read_all(path: str | Path) -> list[Scan | LabelMap]:
         As `read`.
     """
     path = Path(path)
+    if _format_or_error(path) is not DICOM:
+        return [*read(path)]
     with _named(path):
-        if _format(path) is not DICOM:
-            return [*read(path)]
         return [
             _noticed(item) if isinstance(item, Scan) else item
             for item in dicom_labels.read_folder(path)

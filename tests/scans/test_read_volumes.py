@@ -12,7 +12,7 @@ import pytest
 import SimpleITK
 
 from napari_segreview.core.scan import check_finite
-from napari_segreview.scans import read, read_one
+from napari_segreview.scans import read, read_all, read_labels, read_one
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -291,8 +291,10 @@ def test_damaged_gzip(tmp_path: Path) -> None:
 def test_wrong_content(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(b"not a scan at all\n" * 40)
-    with pytest.raises(InputError, match=r"^a\."):
-        read(path)
+    for reader in (read, read_all, read_labels):
+        with pytest.raises(InputError, match=r"^a\.") as told:
+            reader(path)
+        assert str(told.value).count(path.name) == 1
 
 
 def test_missing_and_unknown_files(tmp_path: Path) -> None:
