@@ -1,12 +1,12 @@
 """A model extended by one structure from 5 corrected cases: ultrasound, nerve then vessel.
 
-    python benchmarks/finetune_new_structure.py --data FOLDER [--steps 400] [--write]
+    python benchmarks/finetune_new_structure.py --data FOLDER [--steps 300] [--write]
 
 A compact 2D U-Net first learns nerves alone from 42 images of *us_nerve_usgra* in which
 vessels count as background. Then it is extended by vessels, from 5 corrected images that
 show both, once without and once with 10 of the first images as earlier cases, in which
 nobody knew of vessels. Dice on 20 images that neither has seen, before and after. Images
-are a quarter of their size. The set names no patients: images of one volunteer may be on
+are an eighth of their size. The set names no patients: images of one volunteer may be on
 two sides. A JSON line a run; `--write` puts a table into docs/finetune.md.
 """
 
@@ -49,8 +49,8 @@ BEGIN = "<!-- made by benchmarks/finetune_new_structure.py -->\n"
 END = "<!-- end of structure -->\n"
 MEASURED, CORRECTED, VALIDATE, EARLIER = 20, 5, 5, 10
 NERVE, VESSEL = 1, 2
-THINNED = 4  # pixels of a side become one
-PATCH, BATCH = 96, 4
+THINNED = 8  # pixels of a side become one
+PATCH, BATCH = 64, 4
 
 
 def read(folder: Path) -> list[Case]:
@@ -142,8 +142,8 @@ def dices(net: nn.Module, card: TrainedCard, cases: list[Case]) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=16, help="Of the first model.")
-    parser.add_argument("--steps", type=int, default=400, help="Of the extension.")
+    parser.add_argument("--epochs", type=int, default=8, help="Of the first model.")
+    parser.add_argument("--steps", type=int, default=300, help="Of the extension.")
     parser.add_argument("--write", action="store_true", help="Into docs/finetune.md.")
     wish = parser.parse_args()
     cases = read(wish.data)
