@@ -45,7 +45,7 @@ WIDTHS = {"paper": Widths(64, 9, 7, 64, 3), "compact": Widths(8, 3, 3, 8, 2)}
 # Channels of the translators with long skip connections.
 UNET_WIDTHS = {
     "paper": ((32, 32), (64, 64), (128, 128), (256, 256)),
-    "compact": ((4, 4), (8, 8), (16, 16), (32, 32)),
+    "compact": ((6, 6), (12, 12), (24, 24)),
 }
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from zoo import discs
 
 from src_models.data.loader import Key
-from src_models.data.splits import blind
+from src_models.data.splits import Split, blind
 from src_models.errors import InputError
 from src_models.progress import drain
 from src_models.synthesis import shape, synseg
@@ -542,6 +542,19 @@ class TestCollapse:
         kept = {k: v for k, v in state(tmp_path).items() if k.startswith("net/to_")}
         assert kept
         assert all(one.isfinite().all() for one in kept.values())
+
+
+@pytest.mark.slow
+def test_labels_of_bright_discs_find_dark_ones(tmp_path: Path) -> None:
+    """What was never labelled is learnt; without translation nothing is found."""
+    made = discs(14)
+    cases = Split(tuple(made[:10]), tuple(made[10:12]), tuple(made[12:]))
+    options = {"contrast": "inverted", "learning_rate": 1e-3}
+    recipe = method_recipe(NAME, options, steps=30, learning_rate=5e-3, ema=0.9)
+    steps = fit_of(recipe)(recipe, cases, tmp_path, accelerator="cpu")
+    last = [one for one in steps if isinstance(one, Epoch)][-1]
+    assert last.best > 0.6
+    assert last.more[BASELINE] < 0.2
 
 
 @pytest.mark.parametrize("name", [NAME, SHAPED])

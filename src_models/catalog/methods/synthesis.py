@@ -112,7 +112,7 @@ CARDS: tuple[MethodCard, ...] = (
         choices=(
             "No code is public. The translators are U-Nets with instance normalisation, "
             "whose long skip connections the paper found to be quicker and smoother than "
-            "none (recalled): four levels of 32 to 256 channels, or an eighth of that.",
+            "none (recalled): four levels of 32 to 256 channels, or three of 6 to 24.",
             "The critics are CycleGAN's, in 3D; any system of the catalogue is the "
             "segmentor, one for each modality. All of it runs in 2D too.",
             "The weights are 1 of the critics, 10 of the way back and 1 of the shape "
