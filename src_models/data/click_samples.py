@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,12 +51,15 @@ class Sample:
     elsewhere : (n, 3) float32
         Colours of the structure where it was clicked beyond the sample, if it was. Only
         then the target may be empty.
+    hidden : float
+        About how many pixels of the structure the sample does not show.
     """
 
     image: npt.NDArray[np.float32]
     valid: npt.NDArray[np.bool_]
     target: npt.NDArray[np.bool_]
     elsewhere: npt.NDArray[np.float32] = field(default_factory=_nowhere)
+    hidden: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,7 @@ class Sampler:
                 sample = self._real(random, regions=kind < self.shares.regions)
             if sample.target.sum() >= SMALLEST:
                 image = recoloured(sample.image, random)
-                sample = Sample(image, sample.valid, sample.target)
-                return beyond(sample, self.size, random)
+                return beyond(replace(sample, image=image), self.size, random)
         valid = np.ones((self.size, self.size), bool)
         target = np.zeros_like(valid)
         target[self.size // 4 : -self.size // 4, self.size // 4 : -self.size // 4] = (
@@ -185,6 +187,7 @@ def _seen(
     middle, side, thin = _window(target_YX, random)
     if thin and far and random.random() < FAR:
         size, side = int(WIDE * size), WIDE * side
+    scale = size / side
     zoom = max(1, int(side / size))
     stack = np.concatenate([image_CYX, target_YX[None], np.ones_like(target_YX)[None]])
     layers = torch.from_numpy(stack.astype(np.float32, copy=False))[None]
@@ -200,7 +203,9 @@ def _seen(
     found = seen.numpy()
     valid = found[-1] > 0.5
     image = np.broadcast_to(found[:-2], (3, size, size))
-    return Sample(np.ascontiguousarray(image), valid, (found[-2] > 0.5) & valid)
+    shown = (found[-2] > 0.5) & valid
+    hidden = max(0.0, scale**2 * float(target_YX.sum()) - float(shown.sum()))
+    return Sample(np.ascontiguousarray(image), valid, shown, hidden=hidden)
 
 
 def _window(

@@ -42,11 +42,14 @@ class VolumeSample:
     valid : (size, size, size) bool
         False beyond the scan.
     target : (size, size, size) bool
+    hidden : float
+        Voxels of the structure beyond the sample: none, cubes are drawn round all of it.
     """
 
     image: Floats
     valid: Mask
     target: Mask
+    hidden: float = 0.0
 
 
 class VolumeSampler:

@@ -107,6 +107,51 @@ class Attention(nn.Module):
         return out_BCS
 
 
+class Judge(nn.Module):
+    """Which IoU an answer will reach, as the net itself sees it.
+
+    Of what the net knows at its deepest level, of the answer's inside at its last, and of
+    how sure, how large and how much cut off the answer is. It learns beside the net and
+    changes nothing in it. The idea: Kirillov et al., "Segment Anything", ICCV 2023.
+    """
+
+    def __init__(self, deepest: int, top: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.score = nn.Sequential(
+            nn.Linear(deepest + top + 3, hidden), nn.ReLU(), nn.Linear(hidden, 1)
+        )
+
+    def forward(
+        self, deepest_BCS: Tensor, features_BCS: Tensor, logits_BS: Tensor
+    ) -> Tensor:
+        """Logits of the IoU: (B)."""
+        p_BS = logits_BS.detach().float().sigmoid()
+        inside_BS = (p_BS > 0.5).float()
+        count_B = inside_BS.flatten(1).sum(1)
+        sure_BS = p_BS * inside_BS
+        promised_B = sure_BS.flatten(1).sum(1) / (
+            count_B + (p_BS - sure_BS).flatten(1).sum(1) + 1
+        )
+        rims = [
+            sure_BS.select(axis, end).flatten(1).mean(1)
+            for axis in range(1, sure_BS.ndim)
+            for end in (0, -1)
+        ]
+        rim_B = torch.stack(rims).sum(0)
+        size_B = torch.log1p(count_B) / 10
+        share_BS = F.interpolate(
+            sure_BS[:, None], features_BCS.shape[2:], mode="area"
+        )  # features are coarser
+        weight_B = share_BS.flatten(1).sum(1, keepdim=True) + 1e-3
+        held_BC = (features_BCS.detach().float() * share_BS).flatten(2).sum(
+            2
+        ) / weight_B
+        deep_BC = deepest_BCS.detach().float().flatten(2).mean(2)
+        facts_B3 = torch.stack([promised_B, rim_B, size_B], 1)
+        found: Tensor = self.score(torch.cat([deep_BC, held_BC, facts_B3], 1))
+        return found[:, 0]
+
+
 class ClickNet(nn.Module):
     """One logit a pixel: whether it is of the structure that was clicked.
 
@@ -122,6 +167,8 @@ class ClickNet(nn.Module):
         Residual blocks of each level of the contracting path.
     attention : int
         Layers of attention at the deepest level.
+    judge : bool
+        Whether the net says how good its answers are.
     """
 
     def __init__(
@@ -132,6 +179,7 @@ class ClickNet(nn.Module):
         widths: Sequence[int] = (32, 64, 128, 192),
         depth: Sequence[int] = (1, 2, 2, 2),
         attention: int = 2,
+        judge: bool = False,
     ) -> None:
         super().__init__()
         self.in_channels, self.ndim = in_channels, ndim
@@ -158,25 +206,31 @@ class ClickNet(nn.Module):
             self.up.append(Residual(ndim, 2 * width, width))
             above = width
         self.head = conv(top, folds, 3, padding=1)
+        self.judge = Judge(widths[-1], top) if judge else None
 
     def forward(self, x_BCS: Tensor) -> Tensor:
         """x_BCS -> logits_BS, for sides of any length."""
-        return self.logits(self.features(x_BCS), x_BCS.shape[2:])
+        return self.answer(x_BCS)[0]
 
-    def features(self, x_BCS: Tensor) -> Tensor:
-        """What the last layer reads: half the resolution, `widths[0]` channels."""
+    def answer(self, x_BCS: Tensor) -> tuple[Tensor, Tensor | None]:
+        """x_BCS -> logits_BS, and the logit of the IoU that each reaches, if it judges."""
+        features, deepest = self._features(x_BCS)
+        whole = unfolded(self.head(features))
+        logits_BS = crop_to(whole, x_BCS.shape[2:])[:, 0]
+        if self.judge is None:
+            return logits_BS, None
+        return logits_BS, self.judge(deepest, features, whole[:, 0])
+
+    def _features(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
+        """What the last layer reads, at half the resolution, and the deepest level."""
         check_input(x_BCS, self.ndim, self.in_channels)
         y: Tensor = self.stem(to_multiple(x_BCS, self.stride))
         skips = []
         for down in self.down:
             y = down(y)
             skips.append(y)
-        y = self.attend(skips.pop())
+        y = deepest = self.attend(skips.pop())
         for narrow, up in zip(self.narrow, self.up, strict=True):
             y = F.interpolate(narrow(y), scale_factor=2.0, mode="nearest")
             y = up(torch.cat([skips.pop(), y], dim=1))
-        return y
-
-    def logits(self, features_BCS: Tensor, shape: Sequence[int]) -> Tensor:
-        """The last layer: features_BCS -> logits_BS of `shape`."""
-        return crop_to(unfolded(self.head(features_BCS)), shape)[:, 0]
+        return y, deepest

@@ -69,6 +69,7 @@ class ClickCard(Record):
     widths: tuple[int, ...]
     depth: tuple[int, ...]
     attention: int
+    judge: bool = False
     steps: int = Field(ge=0)
     sets: tuple[SetInfo, ...]
     seen: tuple[SetScores, ...] = ()
@@ -86,6 +87,7 @@ class ClickCard(Record):
             widths=self.widths,
             depth=self.depth,
             attention=self.attention,
+            judge=self.judge,
         )
 
 

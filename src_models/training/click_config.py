@@ -40,12 +40,16 @@ class SplitSpec(Record):
 
 
 class ClickNetSpec(Record):
-    """Arguments of `ClickNet`: pictures and slices if `ndim` is 2, volumes if 3."""
+    """Arguments of `ClickNet`: pictures and slices if `ndim` is 2, volumes if 3.
+
+    With `judge` it learns how good its answers are, to choose between scales.
+    """
 
     ndim: Literal[2, 3] = 2
     widths: tuple[PositiveInt, ...] = (32, 64, 128, 192)
     depth: tuple[PositiveInt, ...] = (1, 2, 2, 2)
     attention: int = Field(default=2, ge=0)
+    judge: bool = False
 
 
 class SamplesSpec(Record):

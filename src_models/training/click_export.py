@@ -51,6 +51,7 @@ def export(
         widths=recipe.net.widths,
         depth=recipe.net.depth,
         attention=recipe.net.attention,
+        judge=recipe.net.judge,
         steps=facts["epoch"],
         sets=tuple(
             SetInfo(
