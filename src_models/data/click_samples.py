@@ -229,7 +229,7 @@ def _window(
     if style == "whole":
         return (shape - 1) / 2, widest * random.uniform(0.9, 1.15), False
     if style == "scale":  # one of those that a first answer is sought at
-        halvings = int(max(0.0, np.log2(widest / max(LEAST, longest / 3))))
+        halvings = int(max(0.0, np.log2(widest / LEAST)))
         return clicked, widest / 2 ** int(random.integers(halvings + 1)), False
     side = longest * float(np.exp(random.uniform(*np.log(SIDES[style]))))
     side = max(min(side, 1.1 * widest), LEAST)

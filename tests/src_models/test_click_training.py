@@ -39,7 +39,12 @@ def recipe(*cycles: int, **train: Any) -> ClickRecipe:
         {
             "name": "tiny",
             "split": {"validation": 0.1, "locked": 0.1},
-            "net": {"widths": [8, 16], "depth": [1, 1], "attention": 1},
+            "net": {
+                "widths": [8, 16],
+                "depth": [1, 1],
+                "attention": 1,
+                "judge": True,
+            },
             "samples": {"size": 32},
             "train": {
                 "batch": 2,
