@@ -173,6 +173,7 @@ def export_click(
 def follow(plan: ClickRecipe, sides: ClickSplit, run: Path, device: str) -> None:
     """Run the training to its end: a line a minute, and one for each check."""
     from src_models.training.click_fit import ClickCheck, fit
+    from src_models.training.click_judge import JudgeStep
 
     said, recent = time.monotonic(), []
     for step in fit(plan, sides.train, sides.validation, run, device=device):
@@ -182,6 +183,10 @@ def follow(plan: ClickRecipe, sides: ClickSplit, run: Path, device: str) -> None
                 f"{step.clicks:.2f}  IoU after 1/3/5 {step.iou1:.3f} {step.iou3:.3f} "
                 f"{step.iou5:.3f}"
             )
+            continue
+        if isinstance(step, JudgeStep):
+            if step.number == step.of:
+                typer.echo(f"judged {step.of} first answers")
             continue
         recent.append((step.loss, step.first_iou, step.last_iou))
         if time.monotonic() - said >= 60 or step.number == step.of:

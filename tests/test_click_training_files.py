@@ -41,7 +41,8 @@ attention = 1
 size = 32
 [train]
 batch = 2
-steps = 2
+cycles = [2]
+looks = 8
 [[sets]]
 folder = "cine"
 images = "images/*.nii.gz"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 from torch.nn import functional as F
 
 from src_models.data.click_augment import recoloured
@@ -16,6 +15,7 @@ from src_models.data.click_shapes import made_up, merged_regions, smooth_noise
 from src_models.data.click_targets import draw_target
 from src_models.interactive.image import unit_range
 from src_models.interactive.prompt_maps import colours_at
+from src_models.interactive.thin import THIN, thickness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ ENOUGH = 4  # patients from which on a set counts fully; one alone counts half
 SHOWN = {"scale": 0.45, "focus": 0.3, "near": 0.15, "whole": 0.1}
 SIDES = {"focus": (1.15, 2.4), "near": (1.15, 9.0)}  # of a window, in those of a target
 LEAST = 24.0  # pixels that a window spans at least
-THIN = 45  # thicknesses beyond which a longer structure would be too thin to be seen
 FAR = 0.4  # share of thin structures shown where nobody clicked
 FAR_SHAPES = 0.15  # of made-up ones, most of which are not thin
 WIDE = 1.5  # sides of a sample, in which a place beyond it is found
@@ -70,6 +69,25 @@ class Shares:
     regions: float = 0.12
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a structure is shown.
+
+    Attributes
+    ----------
+    still : bool
+        Neither bent nor turned.
+    first : bool
+        Round a click, at one of the scales that a first answer is sought at.
+    far : bool
+        `WIDE` times as large for some thin structures: see `beyond`.
+    """
+
+    still: bool = False
+    first: bool = False
+    far: bool = False
+
+
 class Sampler:
     """Draws samples: the set first, then its case, plane, slice and structure.
 
@@ -79,10 +97,19 @@ class Sampler:
         Cases to learn from.
     size : int
         Pixels of a sample's side.
+    first : bool
+        Only views as a first answer is sought in: round the click, at all scales.
     """
 
-    def __init__(self, planes: Sequence[Planes], size: int, shares: Shares) -> None:
-        self.size, self.shares = size, shares
+    def __init__(
+        self,
+        planes: Sequence[Planes],
+        size: int,
+        shares: Shares,
+        *,
+        first: bool = False,
+    ) -> None:
+        self.size, self.shares, self.first = size, shares, first
         self.sets, self.odds = evenly([one for one in planes if one.slices])
 
     def draw(self, random: np.random.Generator) -> Sample:
@@ -116,7 +143,9 @@ class Sampler:
                 image, target = self._slice(name, random)
                 if not target.any():
                     continue
-                sample = _seen(unit_range(image), target, self.size, random, still=True)
+                sample = _seen(
+                    unit_range(image), target, self.size, random, Way(still=True)
+                )
                 if sample.target.sum() >= SMALLEST:
                     found.append(sample)
                     break
@@ -136,7 +165,7 @@ class Sampler:
 
     def _made_up(self, random: np.random.Generator) -> Sample:
         size = self.size
-        if random.random() < FAR_SHAPES:
+        if not self.first and random.random() < FAR_SHAPES:
             size = int(WIDE * size)
         image, target = made_up(size, random)
         thin = thickness(target) * 12 < self.size
@@ -152,7 +181,8 @@ class Sampler:
         image, target = self._slice(name, random)
         if not target.any():
             return Sample(np.zeros((3, 1, 1), np.float32), target, target)
-        sample = _seen(unit_range(image), target, self.size, random, far=not regions)
+        way = Way(first=self.first, far=not (regions or self.first))
+        sample = _seen(unit_range(image), target, self.size, random, way)
         if regions:
             mask = merged_regions(sample.image, sample.valid, random)
             return Sample(sample.image, sample.valid, mask & sample.valid)
@@ -176,16 +206,11 @@ def _seen(
     target_YX: npt.NDArray[np.bool_],
     size: int,
     random: np.random.Generator,
-    *,
-    still: bool = False,
-    far: bool = False,
+    way: Way,
 ) -> Sample:
-    """A picture through a random square window, bent and turned unless `still`.
-
-    With `far`, `WIDE` times as large for some thin structures: see `beyond`.
-    """
-    middle, side, thin = _window(target_YX, random)
-    if thin and far and random.random() < FAR:
+    """A picture through a random square window, bent and turned unless `still`."""
+    middle, side, thin = _window(target_YX, random, first=way.first)
+    if thin and way.far and random.random() < FAR:
         size, side = int(WIDE * size), WIDE * side
     scale = size / side
     zoom = max(1, int(side / size))
@@ -194,11 +219,11 @@ def _seen(
     if zoom > 1:  # or the grid would skip pixels
         layers = F.avg_pool2d(layers, zoom, ceil_mode=True, count_include_pad=False)
         middle, side = (middle + 0.5) / zoom - 0.5, side / zoom
-    spread = _spread(size, None if still else random)
+    spread = _spread(size, None if way.still else random)
     shape = np.array(layers.shape[2:])
     at = (2 * (middle + side * spread) + 1) / shape - 1
     grid = torch.from_numpy(at[None, ..., ::-1].astype(np.float32))
-    padding = "zeros" if still or random.random() < 0.75 else "reflection"
+    padding = "zeros" if way.still or random.random() < 0.75 else "reflection"
     seen = F.grid_sample(layers, grid, padding_mode=padding, align_corners=False)[0]
     found = seen.numpy()
     valid = found[-1] > 0.5
@@ -209,7 +234,7 @@ def _seen(
 
 
 def _window(
-    target: npt.NDArray[np.bool_], random: np.random.Generator
+    target: npt.NDArray[np.bool_], random: np.random.Generator, *, first: bool
 ) -> tuple[npt.NDArray[np.float64], float, bool]:
     """Middle (y, x) and side, in pixels of the picture; whether the target is thin."""
     shape = np.array(target.shape)
@@ -217,11 +242,12 @@ def _window(
     low, high = np.array([ys.min(), xs.min()]), np.array([ys.max(), xs.max()])
     longest = float((high - low).max() + 1)
     style = str(random.choice(list(SHOWN), p=list(SHOWN.values())))
+    style = "scale" if first else style
     thick = thickness(target)
     pick = int(random.integers(len(ys)))
     clicked = np.array([ys[pick], xs[pick]], float)
     widest = float(shape.max())
-    if longest > THIN * thick:
+    if not first and longest > THIN * thick:
         least = min(max(10 * thick, LEAST), longest)
         most = min(THIN * thick, longest)
         side = float(np.exp(random.uniform(np.log(least), np.log(max(least, most)))))
@@ -234,12 +260,6 @@ def _window(
     side = longest * float(np.exp(random.uniform(*np.log(SIDES[style]))))
     side = max(min(side, 1.1 * widest), LEAST)
     return (low + high) / 2 + random.uniform(-0.15, 0.15, 2) * side, side, False
-
-
-def thickness(target: npt.NDArray[np.bool_]) -> float:
-    """Of a structure, in pixels: twice its area by its rim; ≥ 1."""
-    rim = int((target & ~ndimage.binary_erosion(target)).sum())
-    return 2 * int(target.sum()) / max(rim, 1)
 
 
 def beyond(wide: Sample, size: int, random: np.random.Generator) -> Sample:

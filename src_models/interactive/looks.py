@@ -10,7 +10,14 @@ import numpy.typing as npt
 import torch
 
 from src_models.interactive.focus import Window, cut, fraction, put_back, whole
-from src_models.interactive.prompt_maps import image_channels, moved, stack
+from src_models.interactive.prompt_maps import (
+    colours_at,
+    contrast,
+    image_channels,
+    moved,
+    seeds,
+    stack,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,12 +55,15 @@ class Look:
         Logits on the pixels that the net saw.
     valid : (size, size) bool
         Where the window shows the image.
+    promise : float
+        The IoU with the whole structure that the net expects, in [0, 1].
     """
 
     window: Window
     shape: tuple[int, int]
     raw: Tensor
     valid: Tensor
+    promise: float
 
     def logits(self) -> Floats:
         """On the image's pixels, (y, x); `BEYOND` outside the window."""
@@ -116,12 +126,26 @@ def look(
     shape = (image_CYX.shape[1], image_CYX.shape[2])
     seen, valid = zip(*(_seen(image_CYX, one, size) for one in questions), strict=True)
     x_BCYX = torch.from_numpy(np.stack(seen)).to(memory_format=torch.channels_last)
+    logits_BYX, promises = judged(net, x_BCYX, valid, half=half)
+    windows = [one.window for one in questions]
+    found = zip(windows, logits_BYX, valid, promises, strict=True)
+    return [Look(window, shape, *rest) for window, *rest in found]
+
+
+def judged(
+    net: ClickNet, x_BCS: Tensor, valid: Sequence[Tensor], *, half: bool
+) -> tuple[Tensor, list[float]]:
+    """The net's logits_BS, and the IoU that each answer promises.
+
+    By its own judge or, if it has none, by its probabilities.
+    """
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-        logits_BYX = net(x_BCYX).float()
-    return [
-        Look(one.window, shape, logits, inside)
-        for one, logits, inside in zip(questions, logits_BYX, valid, strict=True)
-    ]
+        logits_BS, promise_B = net.answer(x_BCS)
+    logits_BS = logits_BS.float()
+    if promise_B is not None:
+        return logits_BS, promise_B.float().sigmoid().tolist()
+    pairs = zip(logits_BS, valid, strict=True)
+    return logits_BS, [expected_iou(logits, inside) for logits, inside in pairs]
 
 
 def _seen(image: Tensor, question: Question, size: int) -> tuple[Floats, Tensor]:
@@ -134,7 +158,20 @@ def _seen(image: Tensor, question: Question, size: int) -> tuple[Floats, Tensor]
     previous = np.zeros((size, size), np.float32)
     if mask is not None and mask.any():
         previous = fraction(mask, window, size)[0].numpy()
-    return stack(image_channels(colour, valid.numpy()), there, previous), valid
+    elsewhere = contrast(colour, valid.numpy())(_beyond(image, question))
+    channels = image_channels(colour, valid.numpy())
+    return stack(channels, there, previous, elsewhere), valid
+
+
+def _beyond(image: Tensor, question: Question) -> Floats:
+    """(n, 3) colours of what was marked as structure outside the window."""
+    window = question.window
+    places = seeds(question.prompts, positive=True)
+    inside = (places >= (window.y, window.x)) & (
+        places < (window.y + window.side, window.x + window.side)
+    )
+    colours = colours_at(image.expand(3, -1, -1).numpy(), places[~inside.all(1)])
+    return colours.astype(np.float32, copy=False)
 
 
 def scales(

@@ -108,48 +108,57 @@ class Attention(nn.Module):
 
 
 class Judge(nn.Module):
-    """Which IoU an answer will reach, as the net itself sees it.
+    """Which IoU with the whole structure an answer reaches, as the net itself sees it.
 
-    Of what the net knows at its deepest level, of the answer's inside at its last, and of
-    how sure, how large and how much cut off the answer is. It learns beside the net and
-    changes nothing in it. The idea: Kirillov et al., "Segment Anything", ICCV 2023.
+    It learns when the net has learnt, and changes nothing in it. The idea: Kirillov et
+    al., "Segment Anything", ICCV 2023.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, deepest: int, top: int, hidden: int = 64) -> None:
         super().__init__()
+        count = 2 * deepest + top + 3
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("std", torch.ones(count))
         self.score = nn.Sequential(
-            nn.Linear(deepest + top + 3, hidden), nn.ReLU(), nn.Linear(hidden, 1)
+            nn.Linear(count, hidden), nn.ReLU(), nn.Linear(hidden, 1)
         )
 
-    def forward(
-        self, deepest_BCS: Tensor, features_BCS: Tensor, logits_BS: Tensor
-    ) -> Tensor:
+    def forward(self, facts_BF: Tensor) -> Tensor:
         """Logits of the IoU: (B)."""
-        p_BS = logits_BS.detach().float().sigmoid()
-        inside_BS = (p_BS > 0.5).float()
-        count_B = inside_BS.flatten(1).sum(1)
-        sure_BS = p_BS * inside_BS
-        promised_B = sure_BS.flatten(1).sum(1) / (
-            count_B + (p_BS - sure_BS).flatten(1).sum(1) + 1
-        )
+        found: Tensor = self.score((facts_BF.float() - self.mean) / self.std)
+        return found[:, 0]
+
+    @staticmethod
+    def facts(deepest_BCS: Tensor, features_BCS: Tensor, logits_BS: Tensor) -> Tensor:
+        """What is judged by: (B, F).
+
+        The net's deepest level everywhere and inside the answer, its last features inside
+        the answer, and how sure, how much cut off and how large the answer is.
+        """
+        p_BS = logits_BS.float().sigmoid()
+        inside_BS = p_BS * (p_BS > 0.5)
+        count_B = (p_BS > 0.5).flatten(1).sum(1)
+        beyond_B = (p_BS - inside_BS).flatten(1).sum(1)
+        sure_B = inside_BS.flatten(1).sum(1) / (count_B + beyond_B + 1)
         rims = [
-            sure_BS.select(axis, end).flatten(1).mean(1)
-            for axis in range(1, sure_BS.ndim)
+            inside_BS.select(axis, end).flatten(1).mean(1)
+            for axis in range(1, inside_BS.ndim)
             for end in (0, -1)
         ]
-        rim_B = torch.stack(rims).sum(0)
-        size_B = torch.log1p(count_B) / 10
-        share_BS = F.interpolate(
-            sure_BS[:, None], features_BCS.shape[2:], mode="area"
-        )  # features are coarser
-        weight_B = share_BS.flatten(1).sum(1, keepdim=True) + 1e-3
-        held_BC = (features_BCS.detach().float() * share_BS).flatten(2).sum(
-            2
-        ) / weight_B
-        deep_BC = deepest_BCS.detach().float().flatten(2).mean(2)
-        facts_B3 = torch.stack([promised_B, rim_B, size_B], 1)
-        found: Tensor = self.score(torch.cat([deep_BC, held_BC, facts_B3], 1))
-        return found[:, 0]
+        three = [sure_B, torch.stack(rims).sum(0), torch.log1p(count_B)]
+        held = [_inside(levels, inside_BS) for levels in (deepest_BCS, features_BCS)]
+        deep_BC = deepest_BCS.float().flatten(2).mean(2)
+        return torch.cat([deep_BC, *held, torch.stack(three, 1)], 1)
+
+
+def _inside(features_BCS: Tensor, inside_BS: Tensor) -> Tensor:
+    """Mean of features, (B, C), weighed by an answer on a finer grid."""
+    share_BS = F.interpolate(inside_BS[:, None], features_BCS.shape[2:], mode="area")
+    held_BC = (features_BCS.float() * share_BS).flatten(2).sum(2)
+    return held_BC / (share_BS.flatten(1).sum(1, keepdim=True) + 1e-3)
 
 
 class ClickNet(nn.Module):
@@ -210,16 +219,24 @@ class ClickNet(nn.Module):
 
     def forward(self, x_BCS: Tensor) -> Tensor:
         """x_BCS -> logits_BS, for sides of any length."""
-        return self.answer(x_BCS)[0]
+        return self._answer(x_BCS)[0]
 
     def answer(self, x_BCS: Tensor) -> tuple[Tensor, Tensor | None]:
         """x_BCS -> logits_BS, and the logit of the IoU that each reaches, if it judges."""
-        features, deepest = self._features(x_BCS)
-        whole = unfolded(self.head(features))
-        logits_BS = crop_to(whole, x_BCS.shape[2:])[:, 0]
         if self.judge is None:
-            return logits_BS, None
-        return logits_BS, self.judge(deepest, features, whole[:, 0])
+            return self._answer(x_BCS)[0], None
+        logits_BS, facts_BF = self.answer_and_facts(x_BCS)
+        return logits_BS, self.judge(facts_BF)
+
+    def answer_and_facts(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
+        """x_BCS -> logits_BS, and what a judge reads of each, (B, F)."""
+        logits_BS, features, deepest = self._answer(x_BCS)
+        return logits_BS, Judge.facts(deepest, features, logits_BS)
+
+    def _answer(self, x_BCS: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features, deepest = self._features(x_BCS)
+        logits_BS = crop_to(unfolded(self.head(features)), x_BCS.shape[2:])[:, 0]
+        return logits_BS, features, deepest
 
     def _features(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
         """What the last layer reads, at half the resolution, and the deepest level."""

@@ -12,9 +12,17 @@ import torch
 from src_models.errors import InputError
 from src_models.interactive.focus import around, whole
 from src_models.interactive.image import unit_range
-from src_models.interactive.looks import Question, expected_iou, look, scales, widened
+from src_models.interactive.looks import Question, look, scales, widened
 from src_models.interactive.mistakes import mistaken
 from src_models.interactive.prompt_maps import Click, Region, traced
+from src_models.interactive.thin import (
+    BEST,
+    THIN,
+    connected,
+    side_of_tree,
+    spread,
+    thickness,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,6 +54,9 @@ class Manner:
         A click decides within this many object sides of it …
     sure : float
         … and beyond only where the net's probability is this far from the last mask.
+    tree : float
+        A structure that runs on over the picture is followed unless an answer promises
+        an IoU of at least this.
     half : bool
         Whether the net runs in bfloat16.
     """
@@ -55,6 +66,7 @@ class Manner:
     least: int = 24
     near: float = 0.35
     sure: float = 0.8
+    tree: float = 0.6
     half: bool = False
 
 
@@ -139,15 +151,25 @@ class ClickPredictor:
         windows = scales(low, high, self.shape, margin=1.3, least=least)
         windows = [one for one in windows if one.side <= widest] or windows[-1:]
         looks = self._looks([Question(window, prompts) for window in windows])
-        best = max(looks, key=lambda one: expected_iou(one.raw, one.valid))
-        return best.mask()
+        best = max(looks, key=lambda one: one.promise)
+        tree = side_of_tree(looks) if best.promise < self.manner.tree else 0
+        if not tree or len(looks) < 2:
+            return best.mask()
+        found = spread(self._looks, prompts, self.shape, tree) > 0
+        places = np.concatenate([spots(one) for one in prompts if _wanted(one)])
+        return connected(found, places)
 
     def _refined(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
         """The mask mended by the last prompt, near it, and where the net is sure."""
         manner = self.manner
         window = self._window(prompts, mask)
+        thick = thickness(mask)
+        thin = window.side > THIN * thick
+        if thin:
+            low, high = _box(prompts[-1:], None, self.shape)
+            window = around(low, high, margin=manner.margin, least=int(BEST * thick))
         (found,) = self._looks([Question(window, prompts, mask)])
-        for _ in range(GROWTH):
+        for _ in range(0 if thin else GROWTH):
             if not found.reaches_out():
                 break
             window = widened(window, mask.shape)
@@ -175,6 +197,10 @@ class ClickPredictor:
             raise InputError("no image yet; call set_image before predict")
         manner = self.manner
         return look(self.net, self._image, questions, manner.size, half=manner.half)
+
+
+def _wanted(prompt: Prompt) -> bool:
+    return isinstance(prompt, Region) or prompt.positive
 
 
 def _scale_anew(prompts: Sequence[Prompt], mask: Mask) -> float:

@@ -72,7 +72,8 @@ class ClickSchedule(Record):
     """How long and how fast.
 
     `cycles` are steps: in each cycle the rate falls from `learning_rate` to 0 (Loshchilov
-    & Hutter, "SGDR", ICLR 2017), so that a run can be prolonged by one more.
+    & Hutter, "SGDR", ICLR 2017), so that a run can be prolonged by one more. From
+    `looks` first answers the net learns, at its end, to judge them.
     """
 
     batch: PositiveInt = 8
@@ -82,6 +83,7 @@ class ClickSchedule(Record):
     warmup: int = Field(default=1000, ge=0)
     ema: float = Field(default=0.9995, ge=0, lt=1)
     clip: PositiveFloat = 1.0
+    looks: PositiveInt = 16_000
     precision: Literal["float32", "bf16"] = "float32"
     seed: int = 0
     save_minutes: float = Field(default=4, ge=0)

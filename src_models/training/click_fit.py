@@ -21,7 +21,8 @@ from src_models.data.loader import ahead
 from src_models.errors import InputError
 from src_models.interactive.net import ClickNet
 from src_models.training import checkpoint
-from src_models.training.click_users import PRACTICE, iou
+from src_models.training.click_judge import JudgeStep, teach_judge
+from src_models.training.click_users import MEMORY, PRACTICE, iou
 from src_models.training.parts import average_into
 from src_models.training.schedule import warm_cosine
 
@@ -35,10 +36,8 @@ if TYPE_CHECKING:
 
 ROUNDS = {1: 0.3, 2: 0.3, 3: 0.2, 4: 0.1, 6: 0.06, 8: 0.04}  # of clicks, how often
 EARLY = 800  # steps with two rounds at most
-MEMORY = {2: torch.channels_last, 3: torch.channels_last_3d}
 CHECKED = 42  # samples of a check
 CAP = 20  # clicks
-JUDGED = 0.2  # weight of what the net says of its answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,8 @@ def fit(
     run: Path,
     *,
     device: str = "cpu",
-) -> Generator[ClickStep | ClickCheck, None, ClickNet]:
-    """Train; returns the averaged net.
+) -> Generator[ClickStep | ClickCheck | JudgeStep, None, ClickNet]:
+    """Train; returns the averaged net, its judge taught last.
 
     The state is in `run`, written every `save_minutes` and at the end. Called again with
     the same folder it goes on, and gives what it would have given uninterrupted: a step
@@ -120,6 +119,8 @@ def fit(
         if last or now - saved > 60 * plan.save_minutes:
             checkpoint.save(run, net=net, ema=ema, optimizer=optimizer, facts=facts)
             saved = time.monotonic()
+    yield from teach_judge(recipe, ema, train)
+    checkpoint.save(run, net=net, ema=ema, optimizer=optimizer, facts=facts)
     return ema
 
 
@@ -133,8 +134,9 @@ def begin(
     net = ClickNet(in_channels=channels, **recipe.net.model_dump())
     net = net.to(device).to(memory_format=MEMORY[net.ndim])  # type: ignore[call-overload]
     ema = deepcopy(net).requires_grad_(False).eval()
-    decayed = [p for p in net.parameters() if p.ndim > 1]
-    plain = [p for p in net.parameters() if p.ndim <= 1]
+    taught = [p for k, p in net.named_parameters() if not k.startswith("judge.")]
+    decayed = [p for p in taught if p.ndim > 1]
+    plain = [p for p in taught if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [
             {"params": decayed, "weight_decay": plan.weight_decay},
@@ -190,7 +192,6 @@ def _step(
         group["lr"] = plan.learning_rate * factor
     users = [PRACTICE[net.ndim].user(sample) for sample in samples]
     truth = torch.from_numpy(np.stack([user.sample.target for user in users]))
-    hidden = torch.tensor([user.sample.hidden for user in users])
     rounds = int(random.choice(list(ROUNDS), p=list(ROUNDS.values())))
     rounds = min(rounds, 2) if number <= EARLY else rounds
     losses, ious = [], []
@@ -198,15 +199,13 @@ def _step(
     for turn in range(rounds):
         for user in users:
             user.act(turn, random)
-        logits, promise = look(net, users, plan.precision)
+        logits = look(net, users, plan.precision)
         loss = click_loss(logits, truth.to(logits.device))
         if not bool(loss.isfinite()):
             raise InputError(
                 f"{recipe.name}: the loss is not a number in step {number}; the last "
                 "saved state is kept. Lower train.learning_rate"
             )
-        if promise is not None:
-            loss = loss + JUDGED * judge_loss(promise, logits, truth, hidden)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), plan.clip)
@@ -218,17 +217,15 @@ def _step(
     return ClickStep(number, plan.steps, float(np.mean(losses)), ious[0], ious[-1])
 
 
-def look(
-    net: ClickNet, users: Sequence[User], precision: str
-) -> tuple[Tensor, Tensor | None]:
-    """The net's answer to all of them, logits_BS and what it says of them, float32."""
+def look(net: ClickNet, users: Sequence[User], precision: str) -> Tensor:
+    """The net's answer to all of them, logits_BS float32."""
     weight = next(net.parameters())
     x_BCS = torch.from_numpy(np.stack([user.seen() for user in users]))
     x_BCS = x_BCS.to(weight.device, memory_format=MEMORY[net.ndim])
     half = precision == "bf16"
     with torch.autocast(weight.device.type, torch.bfloat16, enabled=half):
-        logits, promise = net.answer(x_BCS)
-    return logits.float(), None if promise is None else promise.float()
+        logits: Tensor = net(x_BCS)
+    return logits.float()
 
 
 def _answer(users: Sequence[User], logits_BS: Tensor) -> None:
@@ -251,21 +248,6 @@ def click_loss(logits_BS: Tensor, truth_BS: Tensor) -> Tensor:
     return pixel + (1 - (2 * both + 1) / (each + 1)).mean()
 
 
-def judge_loss(
-    promise_B: Tensor, logits_BS: Tensor, truth_BS: Tensor, hidden_B: Tensor
-) -> Tensor:
-    """Cross-entropy of the IoU that was promised with the one reached.
-
-    What the sample does not show of a structure is missing from every answer.
-    """
-    truth = truth_BS.to(logits_BS.device)
-    mask = logits_BS.detach() > 0
-    both = (mask & truth).flatten(1).sum(1)
-    either = (mask | truth).flatten(1).sum(1) + hidden_B.to(logits_BS.device)
-    reached = both / either.clamp(min=1)
-    return F.binary_cross_entropy_with_logits(promise_B, reached)
-
-
 @torch.no_grad()
 def check(
     net: ClickNet, users: Sequence[User], step: int, hours: float, precision: str
@@ -279,7 +261,7 @@ def check(
             users[i].mend()
         for start in range(0, len(open_), 8):
             some = [users[i] for i in open_[start : start + 8]]
-            _answer(some, look(net, some, precision)[0])
+            _answer(some, look(net, some, precision))
         for i in open_:
             ious[turn, i] = iou(users[i])
             if ious[turn, i] >= 0.85:

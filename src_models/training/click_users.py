@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import torch
 
 from src_models.data.click_samples import Sampler
 from src_models.data.click_simulation import (
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from src_models.data.click_cache import Planes
-    from src_models.data.click_samples import Sample, Shares
+    from src_models.data.click_samples import Sample
     from src_models.data.click_volumes import VolumeSample
     from src_models.interactive.prompt_maps import Prompt
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SPOILED = 0.2  # share of samples that start with a mask to mend
 STROKES = 0.06  # share of turns in which a stroke is drawn
+MEMORY = {2: torch.channels_last, 3: torch.channels_last_3d}  # the nets' layout
 CLOSE = (0.95, 0.6, 0.3)  # how near to the most interior pixel a click is
 
 
@@ -72,6 +73,9 @@ class User(Protocol):
     def act(self, turn: int, random: np.random.Generator) -> None:
         """Do what comes next, as people do."""
 
+    def click(self, random: np.random.Generator) -> None:
+        """Click inside the largest error."""
+
     def mend(self) -> None:
         """Click where the error is largest, never missing."""
 
@@ -107,12 +111,18 @@ class PictureUser:
             return
         if turn == 0:
             self.mask = spoiled(truth, random)
-        share = float(random.choice(CLOSE))
         drawn = None
         if random.random() < STROKES:
             drawn = next_stroke(truth, self.mask, random)
-        prompt = drawn or next_click(truth, self.mask, random, share=share)
-        self.prompts += [prompt] if prompt else []
+        if drawn:
+            self.prompts.append(drawn)
+        else:
+            self.click(random)
+
+    def click(self, random: np.random.Generator) -> None:
+        share = float(random.choice(CLOSE))
+        click = next_click(self.sample.target, self.mask, random, share=share)
+        self.prompts += [click] if click else []
 
     def mend(self) -> None:
         click = next_click(self.sample.target, self.mask)
@@ -142,6 +152,9 @@ class VolumeUser:
     def act(self, turn: int, random: np.random.Generator) -> None:
         if turn == 0 and random.random() < SPOILED:
             self.mask = spoiled(self.sample.target, random)
+        self.click(random)
+
+    def click(self, random: np.random.Generator) -> None:
         self._click(random, float(random.choice(CLOSE)))
 
     def mend(self) -> None:
@@ -165,7 +178,7 @@ class Practice:
     """What a click net of pictures, or of volumes, practises on."""
 
     channels: int
-    source: Callable[[Sequence[Planes], int, Shares], Source]
+    source: Callable[..., Source]  # of planes, size, shares; first: for first looks
     user: Callable[..., User]
 
 

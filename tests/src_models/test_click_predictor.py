@@ -101,7 +101,7 @@ def answer(mask: np.ndarray, window: Window) -> Look:
         slice(columns.start - window.x, columns.stop - window.x),
     )
     seen[there], valid[there] = torch.from_numpy(mask[rows, columns]), True
-    return Look(window, mask.shape, 40.0 * seen - 20, valid)
+    return Look(window, mask.shape, 40.0 * seen - 20, valid, 1.0)
 
 
 class TestWindows:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from click_runs import recipe
 from skimage.measure import label
 
 from src_models.data.click_augment import recoloured
@@ -24,7 +25,7 @@ from src_models.data.click_shapes import made_up, merged_regions, smooth_noise
 from src_models.data.click_targets import draw_target
 from src_models.errors import InputError
 from src_models.progress import drain
-from src_models.training.click_config import ClickRecipe, read_click_recipe
+from src_models.training.click_config import read_click_recipe
 from src_models.training.click_fit import ClickCheck, ClickStep, click_loss, fit
 from src_models.training.click_users import PictureUser
 
@@ -32,40 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
-
-
-def recipe(*cycles: int, **train: Any) -> ClickRecipe:
-    return ClickRecipe.model_validate(
-        {
-            "name": "tiny",
-            "split": {"validation": 0.1, "locked": 0.1},
-            "net": {
-                "widths": [8, 16],
-                "depth": [1, 1],
-                "attention": 1,
-                "judge": True,
-            },
-            "samples": {"size": 32},
-            "train": {
-                "batch": 2,
-                "cycles": cycles or (4,),
-                "warmup": 1,
-                "learning_rate": 3e-3,
-                "ema": 0.5,
-                **train,
-            },
-            "sets": [
-                {
-                    "folder": name,
-                    "images": "",
-                    "labels": "",
-                    "licence": "",
-                    "credit": "",
-                }
-                for name in ("discs", "slabs")
-            ],
-        }
-    )
 
 
 @pytest.fixture(scope="module")
@@ -252,8 +219,7 @@ class TestFit:
         self, planes: Sequence[Planes], tmp_path: Path
     ) -> None:
         found = list(fit(recipe(2), planes, planes, tmp_path))
-        check = found[-1]
-        assert isinstance(check, ClickCheck)
+        (check,) = (one for one in found if isinstance(one, ClickCheck))
         assert check.step == 2
         assert 1 <= check.clicks <= 20
         assert 0 <= check.iou1 <= 1

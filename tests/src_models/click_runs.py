@@ -1,0 +1,43 @@
+"""Small runs of a click net."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from src_models.training.click_config import ClickRecipe
+
+
+def recipe(*cycles: int, **train: Any) -> ClickRecipe:
+    """A recipe of a tiny net on the made-up sets "discs" and "slabs"."""
+    return ClickRecipe.model_validate(
+        {
+            "name": "tiny",
+            "split": {"validation": 0.1, "locked": 0.1},
+            "net": {
+                "widths": [8, 16],
+                "depth": [1, 1],
+                "attention": 1,
+                "judge": True,
+            },
+            "samples": {"size": 32},
+            "train": {
+                "batch": 2,
+                "cycles": cycles or (4,),
+                "warmup": 1,
+                "learning_rate": 3e-3,
+                "ema": 0.5,
+                "looks": 4,
+                **train,
+            },
+            "sets": [
+                {
+                    "folder": name,
+                    "images": "",
+                    "labels": "",
+                    "licence": "",
+                    "credit": "",
+                }
+                for name in ("discs", "slabs")
+            ],
+        }
+    )
