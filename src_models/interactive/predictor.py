@@ -156,8 +156,8 @@ class ClickPredictor:
         if not tree or len(looks) < 2:
             return best.mask()
         found = spread(self._looks, prompts, self.shape, tree) > 0
-        places = np.concatenate([spots(one) for one in prompts if _wanted(one)])
-        return connected(found, places)
+        wanted = [spots(one) for one in prompts if _wanted(one)]
+        return connected(found, np.concatenate([np.zeros((0, 2)), *wanted]))
 
     def _refined(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
         """The mask mended by the last prompt, near it, and where the net is sure."""
