@@ -35,6 +35,10 @@ MatchOption = Annotated[
     Literal["iou", "centre"], typer.Option(help="By overlap, or by the centre inside.")
 ]
 ThresholdOption = Annotated[float, typer.Option(help="For iou: above which.")]
+Names = Annotated[
+    bool,
+    typer.Option(help="Write the cases' names too; they may name patients."),
+]
 Tolerance = Annotated[float, typer.Option(help="For the NSD; mm (or px).")]
 
 
@@ -61,7 +65,7 @@ def read_pair(prediction: Path, reference: Path) -> tuple[LabelMap, LabelMap]:
     from napari_segreview.scans import read_labels
 
     mine, theirs = read_labels(prediction), read_labels(reference)
-    if mine.name == theirs.name:
+    if mine.name == theirs.name and prediction != reference:
         names = names_of([prediction, reference])
         mine, theirs = replace(mine, name=names[0]), replace(theirs, name=names[1])
     return mine, theirs
@@ -146,6 +150,7 @@ def readers(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder: page, consensus.")
     ] = None,
+    names: Names = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Hold several people's labels against each other, and a model against them."""
@@ -153,7 +158,8 @@ def readers(
     from napari_segreview.engine import readers_page
 
     terminal: Terminal = context.obj
-    study = terminal.follow(_readers.readers(labels, model, tolerance, output))
+    steps = _readers.readers(labels, model, tolerance, output, with_names=names)
+    study = terminal.follow(steps)
     if as_json:
         typer.echo(readers_page.as_json(study))
     else:
@@ -177,9 +183,11 @@ def score_cohort(
     tolerance: Tolerance = 2.0,
     scheduler: Annotated[str, typer.Option(help="A dask scheduler's address.")] = "",
     resample: Resample = False,
+    names: Names = False,
 ) -> None:
     """Score many cases; what is finished is not scored again."""
     from napari_segreview import _cohort
+    from napari_segreview.core.numbering import ORDER
     from napari_segreview.engine.cohort_page import settings, write_cohort
 
     terminal: Terminal = context.obj
@@ -195,7 +203,8 @@ def score_cohort(
     )
     cases = terminal.follow(steps)
     _tell_cohort(terminal.out, cases)
-    terminal.say(f"Wrote {write_cohort(cases, output / 'cohort.html', made_by)}")
+    page = write_cohort(cases, output / "cohort.html", made_by, with_names=names)
+    terminal.say(f"Wrote {page}" if names else f"Wrote {page}; its cases are {ORDER}")
 
 
 COMMANDS = (report, objects, readers, score_cohort)

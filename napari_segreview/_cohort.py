@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 from napari_segreview import __version__
 from napari_segreview._readers import files_in, make_folder
 from napari_segreview.core.cohort import CaseFiles, CaseScore, CasesDone
+from napari_segreview.core.errors import InputError, reason
 from napari_segreview.scans.label_table import sidecar
-from src_models.errors import InputError
 from src_models.metrics import Report
 from src_models.metrics.report import FORMAT
 from src_models.progress import Progress, drain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
+
+    from napari_segreview.core.labels import LabelMap
 
 DONE = "scores.jsonl"
 WANTED, FURTHER = ("case", "prediction", "reference"), ("second", "image")
@@ -82,7 +84,7 @@ def score_cohort(
         try:
             key = key_of(files, tolerance, resample)
         except OSError as error:
-            said = f"{Path(error.filename).name}: {error.strerror}"  # no folders
+            said = f"{_role(files, error.filename)}: {error.strerror}"
             answers[files.case] = Answer("", files.case, error=said)
             continue
         if key in done:
@@ -125,30 +127,50 @@ def answer(task: Task) -> Answer:
 def answering(task: Task) -> Generator[Progress, None, Answer]:
     """Read and score one case. Never raises."""
     from napari_segreview.engine.evaluate import compare
-    from napari_segreview.scans import read_labels
 
     files = task.files
     try:
         yield Progress(0, 1, "reading")
-        # Both files are often named alike, and what is kept must name nobody.
-        reference = replace(read_labels(files.reference), name="the reference")
+        reference = _read(files, files.reference)
         reports = []
-        for name, path in (
-            ("the prediction", files.prediction),
-            ("the second prediction", files.second),
-        ):
-            if path is not None:
-                mine = replace(read_labels(path), name=name)
-                report = yield from compare(
-                    mine, reference, task.tolerance, resample=task.resample
-                )
-                reports.append(report.to_json())
-    except (InputError, OSError) as error:
+        for path in filter(None, (files.prediction, files.second)):
+            mine = _read(files, path)
+            report = yield from compare(
+                mine, reference, task.tolerance, resample=task.resample
+            )
+            reports.append(report.to_json())
+    except InputError as error:
         return Answer(task.key, files.case, error=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001  one bad case does not stop the rest
         said = f"the program failed ({type(error).__name__}: {error})"
         return Answer(task.key, files.case, error=" ".join(said.split()))
     return Answer(task.key, files.case, *reports)
+
+
+def _read(files: CaseFiles, path: Path) -> LabelMap:
+    """Labels, and what is wrong with them, under what they are for.
+
+    Both files of a case are often named alike; and what is kept must name nobody.
+    """
+    from napari_segreview.scans import read_labels
+
+    name = _role(files, path)
+    try:
+        return replace(read_labels(path), name=name)
+    except InputError as error:
+        raise InputError(str(error).replace(path.name, name)) from error
+    except OSError as error:
+        raise InputError(f"{name}: {reason(error)}") from error
+
+
+def _role(files: CaseFiles, path: str | Path) -> str:
+    """What a file of a case is for, in words."""
+    roles = {
+        files.reference: "the reference",
+        files.second: "the second prediction",
+        files.prediction: "the prediction",
+    }
+    return roles.get(Path(path), "a file")
 
 
 def key_of(files: CaseFiles, tolerance: float, resample: bool = False) -> str:

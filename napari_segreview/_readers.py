@@ -23,13 +23,18 @@ Cases = dict[str, "Callable[[], Mapping[str, LabelMap]]"]
 
 
 def readers(
-    paths: Sequence[Path], model: Path | None, tolerance: float, output: Path | None
+    paths: Sequence[Path],
+    model: Path | None,
+    tolerance: float,
+    output: Path | None,
+    *,
+    with_names: bool = False,
 ) -> Generator[Progress, None, Study]:
     """Files of one case, or folders with a file a case; see `engine.readers.study`.
 
     With `output`, a folder: a page, CSV and JSON; of a single case also the labels of
     the readers' majority and of STAPLE, and their disagreement in percent, without the
-    model.
+    model. `with_names`: the page tells the names of the cases too.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def readers(
             if model:
                 del maps[names[-1]]  # it has no say in what it is judged by
             yield from _write_consensus(maps, output)
-        write_study(found, output / "readers.html")
+        write_study(found, output / "readers.html", with_names=with_names)
     return found
 
 

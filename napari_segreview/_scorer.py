@@ -71,4 +71,4 @@ class FileScorer:
         from napari_segreview.engine.cohort_page import write_cohort
 
         yield Progress(0, 1, path.name)
-        return write_cohort(scores, path, wish.models)
+        return write_cohort(scores, path, wish.models, with_names=wish.names)

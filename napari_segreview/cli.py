@@ -153,7 +153,8 @@ def score(
     if as_json:
         typer.echo(report.to_json())
         return
-    out.print(score_table(report))
+    if report.rows:
+        out.print(score_table(report))
 
 
 @app.command()

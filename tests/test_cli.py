@@ -423,6 +423,15 @@ def test_any_number_of_labels_in_a_table(segreview: Segreview, labels: int) -> N
     assert said.out.count("1.000") >= labels
 
 
+def test_nothing_on_either_side_is_said_without_an_empty_table(
+    segreview: Segreview,
+) -> None:
+    none = nifti("none.nii", np.zeros((4, 4, 4), np.uint8))
+    said = segreview("score", none, none)
+    assert (said.status, said.out) == (0, "")
+    assert "Neither side has a label" in said.err
+
+
 def test_real_labels_against_themselves(segreview: Segreview, data_dir: Path) -> None:
     found = sorted((data_dir / "mri_hippocampus" / "labels").glob("*.nii.gz"))
     if not found:

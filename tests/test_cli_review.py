@@ -129,6 +129,31 @@ def test_readers_of_many_cases(segreview: Any, folders: Path) -> None:
     assert [one["case"] for one in facts["pairs"]] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_names_of_cases_are_written_only_if_asked_for(
+    segreview: Any, folders: Path, told: bool
+) -> None:
+    """Files are often named after patients; a damaged one is told by its name, too."""
+    for folder in ("truth", "net", "other"):
+        for at, case in enumerate(("doe-john", "roe-jane")):
+            picture(folders / folder / f"{case}.png", at)
+    (folders / "net" / "doe-john.png").write_text("no picture")
+    picture(folders / "net" / "roe-jane.png", 3, value=7)  # noted: another number
+    asked = ["--names"] if told else []
+    assert segreview("score-cohort", "net", "truth", "-o", "o", *asked)[0] == 0
+    assert segreview("readers", "truth", "other", "-o", "o", *asked)[0] == 0
+    written = sorted((folders / "o").iterdir())
+    assert len(written) == 7
+    for path in written:
+        text = path.read_text(encoding="utf-8")
+        names = "doe" in text or "roe" in text
+        if path.name == _cohort.DONE:
+            assert not names
+        elif path.name != "readers.html":  # it has no cases
+            assert names is told
+            assert ("case 5" in text) is not told
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -196,7 +221,7 @@ def test_one_bad_case_does_not_stop_the_rest(segreview: Any, folders: Path) -> N
     Image.fromarray(np.zeros((3, 3), np.uint8)).save(folders / "net" / "c.png")
     status, out, _ = segreview("score-cohort", "net", "truth")
     assert status == 0
-    assert "damaged" in out
+    assert "the prediction: the file is damaged" in out
     assert "the prediction and the reference lie on different grids" in out
     assert "shape 3×3 against 40×60" in out
     assert "--resample" in out
@@ -289,7 +314,7 @@ def test_pairs_from_a_csv(segreview: Any, folders: Path) -> None:
     )
     status, out, _ = segreview("score-cohort", table)
     assert status == 0
-    assert "none.png: No such file" in out
+    assert "the prediction: No such file" in out
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ class CohortWish:
     models : (str, str)
         Names of the models that made the first and the second labels, for the report;
         "" is not known.
+    names : bool
+        Whether the report tells the names of the cases.
     """
 
     predictions: Path | None = None
@@ -43,6 +45,7 @@ class CohortWish:
     tolerance: float = 2.0
     resample: bool = False
     models: tuple[str, str] = ("", "")
+    names: bool = False
 
     @property
     def is_list(self) -> bool:

@@ -114,6 +114,10 @@ class Scoring:
         """Whose labels they are, for the report; "" is not known."""
         self._become(wish=replace(self._cohort.wish, models=(first, second)))
 
+    def choose_names(self, wanted: bool) -> None:
+        """Whether the report tells the names of the cases."""
+        self._become(wish=replace(self._cohort.wish, names=wanted))
+
     def score(self) -> None:
         """Score all cases; those that are finished already are not scored again."""
         wish, scorer = self._cohort.wish, self._idle_scorer()

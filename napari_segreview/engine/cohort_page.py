@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_segreview.core.charts import box_chart
@@ -20,6 +21,7 @@ from napari_segreview.core.cohort import (
     structures,
     summary_table,
 )
+from napari_segreview.core.numbering import ORDER, numbered
 from napari_segreview.engine import page
 from napari_segreview.engine.case_report import checked_page, model_facts, versions
 from src_models.metrics import COLUMNS
@@ -32,16 +34,21 @@ if TYPE_CHECKING:
 
 
 def write_cohort(
-    cases: Sequence[CaseScore], path: Path, models: tuple[str, str] = ("", "")
+    cases: Sequence[CaseScore],
+    path: Path,
+    models: tuple[str, str] = ("", ""),
+    *,
+    with_names: bool = False,
 ) -> Path:
     """Write ``path`` (.html) and the same name as .csv and .json; returns the page.
-
-    Cases are told by the names they were given.
 
     Parameters
     ----------
     models : (str, str)
         Names of the models that made the first and the second labels; "" is not known.
+    with_names : bool
+        Whether the names of the cases are told. They are those of files and may name
+        a patient; without, cases are numbered in their order.
 
     Raises
     ------
@@ -50,6 +57,10 @@ def write_cohort(
     """
     path = checked_page(path)
     told = settings(cases, models) | versions()
+    if not with_names:
+        number = numbered(one.case for one in cases)
+        cases = [replace(one, case=number[one.case]) for one in cases]
+        told["Cases"] += f"; {ORDER}"
     page.write(path, page.page("Scores of a cohort", _parts(cases, told)))
     page.write(path.with_suffix(".csv"), _csv(cases))
     whole = {"settings": told, **facts(cases)}
@@ -72,7 +83,8 @@ def settings(cases: Sequence[CaseScore], models: tuple[str, str]) -> dict[str, s
     if reports:
         told["Tolerance"] = f"{reports[0].tolerance:g} {reports[0].unit}"
     if changed := sum(bool(one.rows and one.notes) for one in reports):
-        told["Labels"] = f"changed to be compared in {changed} cases; notes say how"
+        many = f"{changed} case{'s' * (changed != 1)}"
+        told["Labels"] = f"changed to be compared in {many}; notes say how"
     return told
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 from napari_segreview.core.agreement import plots
+from napari_segreview.core.numbering import numbered
 from napari_segreview.core.readers import (
     RULE,
     pair_table,
@@ -27,8 +28,14 @@ if TYPE_CHECKING:
 MOST = 60  # plots on a page
 
 
-def write_study(study: Study, path: Path) -> Path:
+def write_study(study: Study, path: Path, *, with_names: bool = False) -> Path:
     """Write ``path`` (.html) and the same name as .csv and .json; returns the page.
+
+    Parameters
+    ----------
+    with_names : bool
+        Whether the names of the cases are told. They are those of files and may name
+        a patient; without, cases are numbered in their order. Readers keep their names.
 
     Raises
     ------
@@ -36,6 +43,10 @@ def write_study(study: Study, path: Path) -> Path:
         If they cannot be written.
     """
     path = checked_page(path)
+    if not with_names:
+        number = numbered(one.case for one in study.pairs)
+        pairs = (replace(one, case=number[one.case]) for one in study.pairs)
+        study = replace(study, pairs=tuple(pairs))
     page.write(path, page.page("Readers held against each other", _parts(study)))
     page.write(path.with_suffix(".csv"), _csv(study))
     page.write(path.with_suffix(".json"), as_json(study))

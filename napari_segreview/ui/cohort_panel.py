@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFileDialog,
     QHBoxLayout,
     QPushButton,
@@ -87,6 +88,11 @@ class CohortPanel(Panel):
         )
         for box in self.models:
             box.activated.connect(self._models_chosen)
+        self.names = QCheckBox("Names of the cases in the report")
+        self.names.setToolTip(
+            "They are those of files and may name a patient; off, cases are numbered"
+        )
+        self.names.toggled.connect(session.scoring.choose_names)
         self.run = QPushButton("&Score cases")
         self.run.clicked.connect(session.scoring.score)
         self.open = QPushButton("&Open case")
@@ -122,6 +128,7 @@ class CohortPanel(Panel):
         rows.addRow(self.resample)
         rows.addRow("Made by", self.models[0])
         rows.addRow("Second by", self.models[1])
+        rows.addRow(self.names)
         layout.addLayout(rows)
         buttons = QHBoxLayout()
         buttons.addWidget(self.run, stretch=2)
@@ -161,7 +168,12 @@ class CohortPanel(Panel):
         for part, row in self.paths.items():
             row.show_path(getattr(wish, part))
             row.setEnabled(not busy and (part == "predictions" or not wish.is_list))
-        with QSignalBlocker(self.tolerance), QSignalBlocker(self.resample):
+        with (
+            QSignalBlocker(self.tolerance),
+            QSignalBlocker(self.resample),
+            QSignalBlocker(self.names),
+        ):
+            self.names.setChecked(wish.names)
             self.tolerance.setValue(wish.tolerance)
             self.resample.setChecked(wish.resample)
         self.tolerance.setEnabled(not busy)

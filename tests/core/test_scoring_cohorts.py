@@ -200,6 +200,9 @@ def test_the_report() -> None:
     d = chosen(scorer)
     d.session.scoring.score()
     d.session.scoring.choose_models("flat", "")
+    assert not d.state.cohort.wish.names
+    d.session.scoring.choose_names(True)
+    assert d.state.cohort.wish.names
     assert d.state.cohort.sums is not None  # the scores are the same
     d.session.scoring.write_report(Path("page.html"))
     assert scorer.pages == [(Path("page.html"), ("flat", ""))]

@@ -247,7 +247,12 @@ def test_the_report_from_the_window(
     qtbot.waitUntil(lambda: session.state.running is None, timeout=20_000)
     assert session.state.said == f"Wrote the report to {path}."
     assert "Second against first model" in path.read_text(encoding="utf-8")
-    assert path.with_suffix(".csv").exists()
+    table = path.with_suffix(".csv")
+    assert "\ncase 1," in table.read_text(encoding="utf-8")  # names may tell patients
+    panel.names.click()
+    press(qtbot, panel.page)
+    qtbot.waitUntil(lambda: session.state.running is None, timeout=20_000)
+    assert "case 1" not in table.read_text(encoding="utf-8")
 
 
 def test_a_chart_is_as_wide_as_its_room(qtbot: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel
+from scipy import ndimage
 
 from napari_segreview._widgets import session_of
 from napari_segreview.core.geometry import Grid
@@ -165,6 +167,36 @@ def test_another_grid_is_refused_or_resampled(errors: Any, qtbot: Any) -> None:
     assert 0.85 < session.state.report.rows[0].dice < 1
     session.reviewing.next_worst()
     assert session.state.fault == ""
+
+
+def test_500_labels(errors: Any, qtbot: Any) -> None:
+    """Drawn while the window lives: no long stretch of its thread's own work."""
+    viewer, dock, session = errors
+    data = np.zeros(SPACE.shape, np.uint16)
+    at = np.arange(500)
+    data[1 + 2 * (at // 100), 4 * (at // 10 % 10) + 1, 4 * (at % 10) + 1] = at + 1
+    data = ndimage.grey_dilation(data, size=(2, 3, 3))
+    table = LabelTable.of({int(v): f"structure {v}" for v in at + 1})
+    shelf = NapariShelf(viewer)
+    pair = [
+        shelf.add(LabelMap(data=one, grid=SPACE, table=table, name=name)).key
+        for one, name in ((np.roll(data, 1, 2), "many"), (data, "by hand"))
+    ]
+    session.choose_pair(*pair)
+    turns = [time.thread_time()]
+    beat = QTimer()
+    beat.timeout.connect(lambda: turns.append(time.thread_time()))
+    beat.start(0)
+    qtbot.mouseClick(dock.panels["Compare"].run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: session.state.report is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: session.state.running is None, timeout=20_000)
+    session.reviewing.next_worst()
+    qtbot.mouseClick(dock.panels["Errors"].layers, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: session.state.running is None, timeout=60_000)
+    beat.stop()
+    assert dock.panels["Compare"].table.rowCount() == 501  # the mean is the last
+    assert viewer.layers["false positive"].data.max() == 500
+    assert max(np.diff(turns)) < 2.0  # seconds
 
 
 def test_the_layers_of_errors(errors: Any, qtbot: Any) -> None:
