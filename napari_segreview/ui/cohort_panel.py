@@ -88,11 +88,7 @@ class CohortPanel(Panel):
         )
         for box in self.models:
             box.activated.connect(self._models_chosen)
-        self.names = QCheckBox("Names of the cases in the report")
-        self.names.setToolTip(
-            "They are those of files and may name a patient; off, cases are numbered"
-        )
-        self.names.toggled.connect(session.scoring.choose_names)
+        self.names = _names_box(session)
         self.run = QPushButton("&Score cases")
         self.run.clicked.connect(session.scoring.score)
         self.open = QPushButton("&Open case")
@@ -217,6 +213,15 @@ class CohortPanel(Panel):
         )
         if name:
             self.session.scoring.write_report(Path(name))
+
+
+def _names_box(session: Session) -> QCheckBox:
+    box = QCheckBox("Names of the cases in the report")
+    box.setToolTip(
+        "They are those of files and may name a patient; off, cases are numbered"
+    )
+    box.toggled.connect(session.scoring.choose_names)
+    return box
 
 
 def _boxes(groups: Mapping[str, Sequence[float]], wide: int) -> str:
