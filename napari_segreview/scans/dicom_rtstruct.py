@@ -24,6 +24,11 @@ CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 LEVEL = 0.5  # of a slice: a contour that leaves its plane by more is not in one slice
 BETWEEN = 0.1  # of a slice: a contour farther from a slice is worth a note
 
+HOLLOW = (
+    "what is drawn in a slice holds no voxel's centre (too small, or beside the image) "
+    "and was left out"
+)
+
 
 class NotPlanarError(InputError):
     """A contour does not lie in one slice."""
@@ -81,10 +86,12 @@ def read(header: Dataset, name: str, grid: Grid) -> list[LabelMap]:
         except NotPlanarError as error:
             said.append(f"{label.name}: left out: {error}")
             continue
+        segment = _segment(label, found, grid)
+        found.oddities[HOLLOW] += sum(not part.size for part in segment.parts)
         oddities = +found.oddities  # those that are there
         said += [f"{label.name}: {_times(*one)}" for one in oddities.items()]
         if found.planes:
-            segments.append(_segment(label, found, grid))
+            segments.append(segment)
     if not segments:
         reasons = "; ".join(said) or "it lists no region"
         raise InputError(f"no region of interest can be shown ({reasons})")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BOX = [[0.5, 0.5, 1], [4.5, 0.5, 1], [4.5, 3.5, 1], [0.5, 3.5, 1]]  # x, y, z: 4 × 3
 HOLE = [[1.5, 1.5, 1], [3.5, 1.5, 1], [3.5, 2.5, 1], [1.5, 2.5, 1]]  # 2 × 1
+TINY = [[1.2, 1.2, 1], [1.4, 1.2, 1], [1.4, 1.4, 1]]  # between the centres of voxels
 CLOSED = "CLOSED_PLANAR"
 
 
@@ -201,10 +202,11 @@ def test_what_cannot_be_shown_is_told(tmp_path: Path, ct: Path) -> None:
         "bare": None,
         "slanted": [(CLOSED, slanted)],
         "outside": [(CLOSED, at(9, BOX)), (CLOSED, at(-2, BOX))],
+        "tiny": [(CLOSED, TINY), (CLOSED, at(2, TINY)), (CLOSED, at(3, BOX))],
     }
     path = rtstruct(tmp_path / "rt.dcm", ct, SERIES["axial"], regions)
     maps = read_label_maps(path, ct)
-    assert sorted(v for one in maps for v in one.table) == [1, 2, 3]
+    assert sorted(v for one in maps for v in one.table) == [1, 2, 3, 8]
     said = "\n".join(maps[0].warnings)
     for words in (
         "whole: has no contour in a slice between others, left empty",
@@ -216,6 +218,8 @@ def test_what_cannot_be_shown_is_told(tmp_path: Path, ct: Path) -> None:
         "bare: has no contour",
         "slanted: left out: its contours do not lie in the slices of the series",
         "outside: a contour above or below the series was left out (2 times)",
+        "tiny: what is drawn in a slice holds no voxel's centre (too small, or beside "
+        "the image) and was left out (2 times)",
     ):
         assert words in said, words
 
