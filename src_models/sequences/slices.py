@@ -72,22 +72,7 @@ def fit(
     check_all(recipe, cases)
     options: SlicesInOrder = options_of(method_of(recipe))
     before = round(options.alone * recipe.train.epochs)
-    if not 0 < before < recipe.train.epochs:
-        raise InputError(
-            f"{recipe.name}: of {recipe.train.epochs} epochs SCU-Net learns {before}, and "
-            "the rest its BiCLSTM; give more train.epochs or another method.options.alone"
-        )
-    has_memory = recipe.net.options.get("memory") != SINGLE["memory"]
-    if recipe.net.system != "scu-net" or not has_memory:
-        raise InputError(
-            f'{recipe.name}: this method teaches net.system = "scu-net", with '
-            'net.options.memory = "both"'
-        )
-    if all(len(case.labels) == 1 for case in cases.train):
-        raise InputError(
-            f"{recipe.name}: every training volume has a single slice, so there is no "
-            "order to learn; give volumes, or take a system that reads single images"
-        )
+    _check(recipe, cases, before)
     maker = maker_of(recipe, cases.train)
     nets = {FOR_USE: segmentor_of(recipe)}
     torch.manual_seed(recipe.train.seed)
@@ -114,6 +99,26 @@ def fit(
         before=before,
     )
     return (yield from learn(recipe, cases, run, work, fabric))
+
+
+def _check(recipe: Recipe, cases: Split, before: int) -> None:
+    """Whether there is something for both to learn, `before` epochs for SCU-Net alone."""
+    if not 0 < before < recipe.train.epochs:
+        raise InputError(
+            f"{recipe.name}: of {recipe.train.epochs} epochs SCU-Net learns {before}, and "
+            "the rest its BiCLSTM; give more train.epochs or another method.options.alone"
+        )
+    has_memory = recipe.net.options.get("memory") != SINGLE["memory"]
+    if recipe.net.system != "scu-net" or not has_memory:
+        raise InputError(
+            f'{recipe.name}: this method teaches net.system = "scu-net", with '
+            'net.options.memory = "both"'
+        )
+    if all(len(case.labels) == 1 for case in cases.train):
+        raise InputError(
+            f"{recipe.name}: every training volume has a single slice, so there is no "
+            "order to learn; give volumes, or take a system that reads single images"
+        )
 
 
 def between_slices(logits_BKZS: Tensor, labels_BZS: Tensor) -> Tensor:
