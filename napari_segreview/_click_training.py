@@ -186,7 +186,7 @@ def follow(plan: ClickRecipe, sides: ClickSplit, run: Path, device: str) -> None
             continue
         if isinstance(step, JudgeStep):
             if step.number == step.of:
-                typer.echo(f"judged {step.of} first answers")
+                typer.echo(f"judged the answers to {step.of} clicks")
             continue
         recent.append((step.loss, step.first_iou, step.last_iou))
         if time.monotonic() - said >= 60 or step.number == step.of:

@@ -42,7 +42,7 @@ size = 32
 [train]
 batch = 2
 cycles = [2]
-looks = 8
+judged = 8
 [[sets]]
 folder = "cine"
 images = "images/*.nii.gz"

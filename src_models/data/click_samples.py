@@ -50,15 +50,12 @@ class Sample:
     elsewhere : (n, 3) float32
         Colours of the structure where it was clicked beyond the sample, if it was. Only
         then the target may be empty.
-    hidden : float
-        About how many pixels of the structure the sample does not show.
     """
 
     image: npt.NDArray[np.float32]
     valid: npt.NDArray[np.bool_]
     target: npt.NDArray[np.bool_]
     elsewhere: npt.NDArray[np.float32] = field(default_factory=_nowhere)
-    hidden: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +64,6 @@ class Shares:
 
     shapes: float = 0.15
     regions: float = 0.12
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a structure is shown.
-
-    Attributes
-    ----------
-    still : bool
-        Neither bent nor turned.
-    first : bool
-        Round a click, at one of the scales that a first answer is sought at.
-    far : bool
-        `WIDE` times as large for some thin structures: see `beyond`.
-    """
-
-    still: bool = False
-    first: bool = False
-    far: bool = False
 
 
 class Sampler:
@@ -97,19 +75,10 @@ class Sampler:
         Cases to learn from.
     size : int
         Pixels of a sample's side.
-    first : bool
-        Only views as a first answer is sought in: round the click, at all scales.
     """
 
-    def __init__(
-        self,
-        planes: Sequence[Planes],
-        size: int,
-        shares: Shares,
-        *,
-        first: bool = False,
-    ) -> None:
-        self.size, self.shares, self.first = size, shares, first
+    def __init__(self, planes: Sequence[Planes], size: int, shares: Shares) -> None:
+        self.size, self.shares = size, shares
         self.sets, self.odds = evenly([one for one in planes if one.slices])
 
     def draw(self, random: np.random.Generator) -> Sample:
@@ -143,13 +112,17 @@ class Sampler:
                 image, target = self._slice(name, random)
                 if not target.any():
                     continue
-                sample = _seen(
-                    unit_range(image), target, self.size, random, Way(still=True)
-                )
+                sample = _seen(unit_range(image), target, self.size, random, still=True)
                 if sample.target.sum() >= SMALLEST:
                     found.append(sample)
                     break
         return found
+
+    def structure(
+        self, random: np.random.Generator
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        """Image (y, x, c) of a slice and a structure on it, (y, x), at times empty."""
+        return self._slice(str(random.choice(sorted(self.sets), p=self.odds)), random)
 
     def _slice(
         self, name: str, random: np.random.Generator
@@ -165,7 +138,7 @@ class Sampler:
 
     def _made_up(self, random: np.random.Generator) -> Sample:
         size = self.size
-        if not self.first and random.random() < FAR_SHAPES:
+        if random.random() < FAR_SHAPES:
             size = int(WIDE * size)
         image, target = made_up(size, random)
         thin = thickness(target) * 12 < self.size
@@ -177,12 +150,11 @@ class Sampler:
         return Sample(image, np.ones(target.shape, bool), target)
 
     def _real(self, random: np.random.Generator, *, regions: bool) -> Sample:
-        name = str(random.choice(sorted(self.sets), p=self.odds))
-        image, target = self._slice(name, random)
+        image, target = self.structure(random)
         if not target.any():
             return Sample(np.zeros((3, 1, 1), np.float32), target, target)
-        way = Way(first=self.first, far=not (regions or self.first))
-        sample = _seen(unit_range(image), target, self.size, random, way)
+        far = not regions
+        sample = _seen(unit_range(image), target, self.size, random, far=far)
         if regions:
             mask = merged_regions(sample.image, sample.valid, random)
             return Sample(sample.image, sample.valid, mask & sample.valid)
@@ -206,35 +178,37 @@ def _seen(
     target_YX: npt.NDArray[np.bool_],
     size: int,
     random: np.random.Generator,
-    way: Way,
+    *,
+    still: bool = False,
+    far: bool = False,
 ) -> Sample:
-    """A picture through a random square window, bent and turned unless `still`."""
-    middle, side, thin = _window(target_YX, random, first=way.first)
-    if thin and way.far and random.random() < FAR:
+    """A picture through a random square window, bent and turned unless `still`.
+
+    With `far`, `WIDE` times as large for some thin structures: see `beyond`.
+    """
+    middle, side, thin = _window(target_YX, random)
+    if thin and far and random.random() < FAR:
         size, side = int(WIDE * size), WIDE * side
-    scale = size / side
     zoom = max(1, int(side / size))
     stack = np.concatenate([image_CYX, target_YX[None], np.ones_like(target_YX)[None]])
     layers = torch.from_numpy(stack.astype(np.float32, copy=False))[None]
     if zoom > 1:  # or the grid would skip pixels
         layers = F.avg_pool2d(layers, zoom, ceil_mode=True, count_include_pad=False)
         middle, side = (middle + 0.5) / zoom - 0.5, side / zoom
-    spread = _spread(size, None if way.still else random)
+    spread = _spread(size, None if still else random)
     shape = np.array(layers.shape[2:])
     at = (2 * (middle + side * spread) + 1) / shape - 1
     grid = torch.from_numpy(at[None, ..., ::-1].astype(np.float32))
-    padding = "zeros" if way.still or random.random() < 0.75 else "reflection"
+    padding = "zeros" if still or random.random() < 0.75 else "reflection"
     seen = F.grid_sample(layers, grid, padding_mode=padding, align_corners=False)[0]
     found = seen.numpy()
     valid = found[-1] > 0.5
     image = np.broadcast_to(found[:-2], (3, size, size))
-    shown = (found[-2] > 0.5) & valid
-    hidden = max(0.0, scale**2 * float(target_YX.sum()) - float(shown.sum()))
-    return Sample(np.ascontiguousarray(image), valid, shown, hidden=hidden)
+    return Sample(np.ascontiguousarray(image), valid, (found[-2] > 0.5) & valid)
 
 
 def _window(
-    target: npt.NDArray[np.bool_], random: np.random.Generator, *, first: bool
+    target: npt.NDArray[np.bool_], random: np.random.Generator
 ) -> tuple[npt.NDArray[np.float64], float, bool]:
     """Middle (y, x) and side, in pixels of the picture; whether the target is thin."""
     shape = np.array(target.shape)
@@ -242,12 +216,11 @@ def _window(
     low, high = np.array([ys.min(), xs.min()]), np.array([ys.max(), xs.max()])
     longest = float((high - low).max() + 1)
     style = str(random.choice(list(SHOWN), p=list(SHOWN.values())))
-    style = "scale" if first else style
     thick = thickness(target)
     pick = int(random.integers(len(ys)))
     clicked = np.array([ys[pick], xs[pick]], float)
     widest = float(shape.max())
-    if not first and longest > THIN * thick:
+    if longest > THIN * thick:
         least = min(max(10 * thick, LEAST), longest)
         most = min(THIN * thick, longest)
         side = float(np.exp(random.uniform(np.log(least), np.log(max(least, most)))))

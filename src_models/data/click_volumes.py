@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 DEEP = 8  # slices of a volume worth looking at
 CLOSEST, WIDEST = 1.15, 5.0  # side of a window, in those of the structure
 LEAST = 12  # voxels of a window's side, in the finest of the spacings
-MOST_HALVINGS = 4  # of the whole scan, in a first look
 TAILS = (0.1, 99.9)  # percentiles that become 0 and 1
 
 
@@ -43,14 +42,11 @@ class VolumeSample:
     valid : (size, size, size) bool
         False beyond the scan.
     target : (size, size, size) bool
-    hidden : float
-        About how many voxels of the structure the sample does not show.
     """
 
     image: Floats
     valid: Mask
     target: Mask
-    hidden: float = 0.0
 
 
 class VolumeSampler:
@@ -62,19 +58,10 @@ class VolumeSampler:
         Scans to learn from; those of fewer than `DEEP` slices are left out.
     size : int
         Voxels of a sample's side.
-    first : bool
-        Only views as a first answer is sought in: round the click, at all scales.
     """
 
-    def __init__(
-        self,
-        planes: Sequence[Planes],
-        size: int,
-        shares: Shares,
-        *,
-        first: bool = False,
-    ) -> None:
-        self.size, self.shares, self.first = size, shares, first
+    def __init__(self, planes: Sequence[Planes], size: int, shares: Shares) -> None:
+        self.size, self.shares = size, shares
         deep = [one for one in planes if len(one.labels) >= DEEP]
         self.sets, self.odds = evenly(deep)
 
@@ -88,7 +75,7 @@ class VolumeSampler:
                 sample = self._real(name, random)
             if sample.target.sum() >= SMALLEST:
                 image = recoloured(sample.image, random)
-                return replace(sample, image=image)
+                return VolumeSample(image, sample.valid, sample.target)
         return made_up_volume(self.size, random)
 
     def still(self, count: int, seed: int) -> list[VolumeSample]:
@@ -117,7 +104,7 @@ class VolumeSampler:
         target = draw_target(labels, random, instances=planes.entry.instances)
         if not target.any():
             return VolumeSample(np.zeros((1, 1, 1, 1), np.float32), target, target)
-        return seen(planes, target, self.size, random, still=still, first=self.first)
+        return seen(planes, target, self.size, random, still=still)
 
 
 def seen(
@@ -127,12 +114,8 @@ def seen(
     random: np.random.Generator,
     *,
     still: bool = False,
-    first: bool = False,
 ) -> VolumeSample:
-    """A scan through a random cube round the target; turned and bent unless `still`.
-
-    With `first` the cube is whole, or half, a quarter … of the scan, round a click.
-    """
+    """A scan through a random cube round the target; turned and bent unless `still`."""
     spacing = np.array(planes.entry.spacing)
     where = ndimage.find_objects(target.astype(np.uint8))[0]
     low = np.array([part.start for part in where], float)
@@ -142,8 +125,6 @@ def seen(
     side = max(side, LEAST * float(spacing.min()))
     side = min(side, 1.1 * float((np.array(target.shape) * spacing).max()))
     middle = (low + high - 1) / 2 * spacing + random.uniform(-0.15, 0.15, 3) * side
-    if first:
-        side, middle = _first(target, spacing, random)
     spread = _spread(size, None if still else random)
     at = (middle + side * spread) / spacing  # voxels of the scan, (z, y, x, 3)
     low, high = np.floor(at.reshape(-1, 3).min(0)), np.ceil(at.reshape(-1, 3).max(0))
@@ -158,21 +139,7 @@ def seen(
     at = at - [part.start for part in box]
     found = sampled(torch.from_numpy(held), at).numpy()
     valid = found[2] > 0.5
-    shown = (found[1] > 0.5) & valid
-    everything = float(target.sum()) * float(spacing.prod()) * (size / side) ** 3
-    hidden = max(0.0, everything - float(shown.sum()))
-    return VolumeSample(found[:1], valid, shown, hidden)
-
-
-def _first(
-    target: Mask, spacing: npt.NDArray[np.float64], random: np.random.Generator
-) -> tuple[float, npt.NDArray[np.float64]]:
-    """Side and middle, in mm, of a cube as a first answer is sought in."""
-    widest = float((np.array(target.shape) * spacing).max())
-    halvings = int(np.log2(max(1.0, widest / (LEAST * float(spacing.min())))))
-    side = widest / 2 ** int(random.integers(min(halvings, MOST_HALVINGS) + 1))
-    places = np.argwhere(target)
-    return side, places[int(random.integers(len(places)))] * spacing
+    return VolumeSample(found[:1], valid, (found[1] > 0.5) & valid)
 
 
 @lru_cache(maxsize=512)

@@ -55,15 +55,15 @@ class Look:
         Logits on the pixels that the net saw.
     valid : (size, size) bool
         Where the window shows the image.
-    promise : float
-        The IoU with the whole structure that the net expects, in [0, 1].
+    facts : (F)
+        What a judge reads of the answer: `net.Judge.facts`.
     """
 
     window: Window
     shape: tuple[int, int]
     raw: Tensor
     valid: Tensor
-    promise: float
+    facts: Tensor
 
     def logits(self) -> Floats:
         """On the image's pixels, (y, x); `BEYOND` outside the window."""
@@ -95,18 +95,6 @@ class Look:
         return rim & self.valid & (self.raw > 0)
 
 
-def expected_iou(logits: Tensor, valid: Tensor) -> float:
-    """The IoU that an answer expects of itself, in [0, 1]; 0 of an empty one.
-
-    Of probabilities p that are true: the sum of p inside the mask over the mask's size
-    and the sum of p beyond it. Only where `valid`.
-    """
-    p = logits.sigmoid()
-    mask = valid & (p > 0.5)
-    beyond = float(p[valid & ~mask].sum())
-    return float(p[mask].sum()) / (int(mask.sum()) + beyond) if mask.any() else 0.0
-
-
 def look(
     net: ClickNet,
     image_CYX: Tensor,
@@ -126,26 +114,11 @@ def look(
     shape = (image_CYX.shape[1], image_CYX.shape[2])
     seen, valid = zip(*(_seen(image_CYX, one, size) for one in questions), strict=True)
     x_BCYX = torch.from_numpy(np.stack(seen)).to(memory_format=torch.channels_last)
-    logits_BYX, promises = judged(net, x_BCYX, valid, half=half)
-    windows = [one.window for one in questions]
-    found = zip(windows, logits_BYX, valid, promises, strict=True)
-    return [Look(window, shape, *rest) for window, *rest in found]
-
-
-def judged(
-    net: ClickNet, x_BCS: Tensor, valid: Sequence[Tensor], *, half: bool
-) -> tuple[Tensor, list[float]]:
-    """The net's logits_BS, and the IoU that each answer promises.
-
-    By its own judge or, if it has none, by its probabilities.
-    """
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-        logits_BS, promise_B = net.answer(x_BCS)
-    logits_BS = logits_BS.float()
-    if promise_B is not None:
-        return logits_BS, promise_B.float().sigmoid().tolist()
-    pairs = zip(logits_BS, valid, strict=True)
-    return logits_BS, [expected_iou(logits, inside) for logits, inside in pairs]
+        logits_BYX, facts_BF = net.answer(x_BCYX)
+    windows = [one.window for one in questions]
+    found = zip(windows, logits_BYX.float(), valid, facts_BF.float(), strict=True)
+    return [Look(window, shape, *rest) for window, *rest in found]
 
 
 def _seen(image: Tensor, question: Question, size: int) -> tuple[Floats, Tensor]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GROUPS = 8
+OF_VIEW = 3  # facts of a view that are not the net's own: see `choice`
 
 
 CONVOLUTION: dict[int, type[nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -119,7 +120,7 @@ class Judge(nn.Module):
 
     def __init__(self, deepest: int, top: int, hidden: int = 64) -> None:
         super().__init__()
-        count = 2 * deepest + top + 3
+        count = 2 * deepest + top + 3 + OF_VIEW
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("std", torch.ones(count))
         self.score = nn.Sequential(
@@ -127,13 +128,13 @@ class Judge(nn.Module):
         )
 
     def forward(self, facts_BF: Tensor) -> Tensor:
-        """Logits of the IoU: (B)."""
+        """Logits of the IoU, (B), of `facts` and `OF_VIEW` more."""
         found: Tensor = self.score((facts_BF.float() - self.mean) / self.std)
         return found[:, 0]
 
     @staticmethod
     def facts(deepest_BCS: Tensor, features_BCS: Tensor, logits_BS: Tensor) -> Tensor:
-        """What is judged by: (B, F).
+        """What the net knows that is judged by: (B, F).
 
         The net's deepest level everywhere and inside the answer, its last features inside
         the answer, and how sure, how much cut off and how large the answer is.
@@ -221,15 +222,8 @@ class ClickNet(nn.Module):
         """x_BCS -> logits_BS, for sides of any length."""
         return self._answer(x_BCS)[0]
 
-    def answer(self, x_BCS: Tensor) -> tuple[Tensor, Tensor | None]:
-        """x_BCS -> logits_BS, and the logit of the IoU that each reaches, if it judges."""
-        if self.judge is None:
-            return self._answer(x_BCS)[0], None
-        logits_BS, facts_BF = self.answer_and_facts(x_BCS)
-        return logits_BS, self.judge(facts_BF)
-
-    def answer_and_facts(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
-        """x_BCS -> logits_BS, and what a judge reads of each, (B, F)."""
+    def answer(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
+        """x_BCS -> logits_BS, and what a judge reads of each answer, (B, F)."""
         logits_BS, features, deepest = self._answer(x_BCS)
         return logits_BS, Judge.facts(deepest, features, logits_BS)
 

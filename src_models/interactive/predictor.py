@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from src_models.errors import InputError
+from src_models.interactive.choice import promises
 from src_models.interactive.focus import around, whole
 from src_models.interactive.image import unit_range
 from src_models.interactive.looks import Question, look, scales, widened
@@ -146,18 +147,27 @@ class ClickPredictor:
 
         Scales wider than `widest` pixels are left out, unless there is no other.
         """
+        looks = self.first_looks(prompts, widest)
+        promised = promises(self.net, looks)
+        best = int(np.argmax(promised))
+        if promised[best] >= self.manner.tree or not (side := side_of_tree(looks)):
+            return looks[best].mask()
+        found = spread(self._looks, prompts, self.shape, side) > 0
+        wanted = [spots(one) for one in prompts if _wanted(one)]
+        return connected(found, np.concatenate([np.zeros((0, 2)), *wanted]))
+
+    def first_looks(
+        self, prompts: Sequence[Prompt], widest: float = np.inf
+    ) -> list[Look]:
+        """Answers at all scales, the widest first; those wider than `widest` are left out.
+
+        One at least.
+        """
         low, high = _box(prompts, None, self.shape)
         least = self.manner.least
         windows = scales(low, high, self.shape, margin=1.3, least=least)
         windows = [one for one in windows if one.side <= widest] or windows[-1:]
-        looks = self._looks([Question(window, prompts) for window in windows])
-        best = max(looks, key=lambda one: one.promise)
-        tree = side_of_tree(looks) if best.promise < self.manner.tree else 0
-        if not tree or len(looks) < 2:
-            return best.mask()
-        found = spread(self._looks, prompts, self.shape, tree) > 0
-        wanted = [spots(one) for one in prompts if _wanted(one)]
-        return connected(found, np.concatenate([np.zeros((0, 2)), *wanted]))
+        return self._looks([Question(window, prompts) for window in windows])
 
     def _refined(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
         """The mask mended by the last prompt, near it, and where the net is sure."""

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 
 from src_models.errors import InputError
+from src_models.interactive.choice import expected_iou
 from src_models.interactive.cubes import Cube, put_back, sampled, whole
-from src_models.interactive.looks import BEYOND, judged
+from src_models.interactive.looks import BEYOND
 from src_models.interactive.mistakes import mistaken
 from src_models.interactive.prompt_maps import image_channels
 from src_models.interactive.volume_maps import Spot, stack
@@ -65,7 +66,6 @@ class VolumeManner:
 class _Look:
     cube: Cube
     logits: Tensor
-    promise: float
     valid: Tensor
 
 
@@ -174,7 +174,7 @@ class VolumePredictor:
             cubes.append(_cube(middle, cubes[-1].side_mm / 2))
         cubes = [cube for cube in cubes if cube.side_mm <= widest] or cubes[-1:]
         looks = self._looks(cubes, spots, None, manner.size)
-        best = max(looks, key=lambda one: one.promise)
+        best = max(looks, key=lambda one: expected_iou(one.logits, one.valid))
         mask = self._logits(best) > 0
         return self._refined(spots, mask) if mask.any() else mask
 
@@ -234,8 +234,10 @@ class VolumePredictor:
             valid.append(torch.from_numpy(inside))
         x_BCZYX = torch.from_numpy(np.stack(inputs))
         x_BCZYX = x_BCZYX.to(memory_format=torch.channels_last_3d)
-        found = judged(self.net, x_BCZYX, valid, half=self.manner.half)
-        return [_Look(*one) for one in zip(cubes, *found, valid, strict=True)]
+        half = self.manner.half
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, half):
+            logits_BZYX = self.net(x_BCZYX).float()
+        return [_Look(*one) for one in zip(cubes, logits_BZYX, valid, strict=True)]
 
     def _logits(self, one: _Look) -> npt.NDArray[np.float32]:
         """On the volume's own voxels; `BEYOND` outside the cube."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from src_models.card import Record, parse
 from src_models.errors import InputError
@@ -51,6 +51,12 @@ class ClickNetSpec(Record):
     attention: int = Field(default=2, ge=0)
     judge: bool = False
 
+    @model_validator(mode="after")
+    def _of_pictures(self) -> ClickNetSpec:
+        if self.judge and self.ndim != 2:
+            raise ValueError("only a net of pictures (ndim = 2) learns to judge")
+        return self
+
 
 class SamplesSpec(Record):
     """What a simulated user is shown.
@@ -73,7 +79,7 @@ class ClickSchedule(Record):
 
     `cycles` are steps: in each cycle the rate falls from `learning_rate` to 0 (Loshchilov
     & Hutter, "SGDR", ICLR 2017), so that a run can be prolonged by one more. From
-    `looks` first answers the net learns, at its end, to judge them.
+    the answers to `judged` clicks a net with a judge learns, at its end, to judge them.
     """
 
     batch: PositiveInt = 8
@@ -83,7 +89,7 @@ class ClickSchedule(Record):
     warmup: int = Field(default=1000, ge=0)
     ema: float = Field(default=0.9995, ge=0, lt=1)
     clip: PositiveFloat = 1.0
-    looks: PositiveInt = 16_000
+    judged: PositiveInt = 3000
     precision: Literal["float32", "bf16"] = "float32"
     seed: int = 0
     save_minutes: float = Field(default=4, ge=0)

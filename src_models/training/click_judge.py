@@ -1,24 +1,27 @@
 """What a click net learns last: how good its first answers are, at all scales.
 
-The net itself stands still by then. Simulated users click on structures seen through
-windows of all the scales that a first answer is sought at; what the judge reads of each
-answer is kept, and the judge learns from it which IoU was reached.
+The net itself stands still by then. Simulated users click on structures of the training
+patients; the net answers at all scales, and the judge learns which IoU each answer reached.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from src_models.data.click_samples import Shares
+from src_models.data.click_samples import Sampler, Shares
+from src_models.data.click_simulation import next_click
 from src_models.data.loader import ahead
-from src_models.training.click_users import MEMORY, PRACTICE
+from src_models.interactive.choice import judged_by
+from src_models.interactive.predictor import ClickPredictor, Manner
+from src_models.training.click_users import CLOSE, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -26,10 +29,9 @@ if TYPE_CHECKING:
     from src_models.data.click_cache import Planes
     from src_models.interactive.net import ClickNet, Judge
     from src_models.training.click_config import ClickRecipe
-    from src_models.training.click_users import AnySample
 
-MADE_UP = Shares(shapes=0.05, regions=0.05)  # few: they would deceive about scale
-KEPT_BACK = 0.15  # share of the looks that say when to stop
+SMALLEST = 20  # pixels of a structure worth clicking on
+KEPT_BACK = 0.15  # share of the clicks that say when to stop
 EPOCHS = 60
 PATIENCE = 8  # epochs without a gain on what was kept back
 BATCH = 128
@@ -38,7 +40,7 @@ RATE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class JudgeStep:
-    """First answers looked at so far."""
+    """Clicks that the judge has seen answered so far."""
 
     number: int
     of: int
@@ -50,83 +52,83 @@ def teach_judge(
     """Give the net's judge its weights; nothing if it has none."""
     if net.judge is None:
         return
+    sampler = Sampler(train, recipe.samples.size, Shares(0, 0))
+    predictor = ClickPredictor(net, Manner(half=recipe.train.precision == "bf16"))
+    numbers = range(1, recipe.train.judged + 1)
+
+    def draw(number: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        return sampler.structure(np.random.default_rng([recipe.train.seed, number, 2]))
+
     facts, reached = [], []
-    plan, practice = recipe.train, PRACTICE[net.ndim]
-    size = recipe.samples.final_size or recipe.samples.size
-    source = practice.source(train, size, MADE_UP, first=True)
-    batches = range(1, max(1, plan.looks // plan.batch) + 1)
-
-    def draw(number: int) -> list[AnySample]:
-        random = np.random.default_rng([plan.seed, number, 2])
-        return [source.draw(random) for _ in range(plan.batch)]
-
-    for number, samples in zip(batches, ahead(draw, batches, workers=1), strict=True):
-        found = first_answers(net, samples, [plan.seed, number, 3], plan.precision)
-        facts.append(found[0])
-        reached.append(found[1])
-        yield JudgeStep(number * plan.batch, len(batches) * plan.batch)
-    fit_judge(net.judge, torch.cat(facts), torch.cat(reached), plan.seed)
+    for number, (image, truth) in zip(
+        numbers, ahead(draw, numbers, workers=1), strict=True
+    ):
+        random = np.random.default_rng([recipe.train.seed, number, 3])
+        if truth.sum() >= SMALLEST:
+            one, ious = first_answers(predictor, image, truth, random)
+            facts.append(one)
+            reached.append(ious)
+        yield JudgeStep(number, len(numbers))
+    if facts:
+        fit_judge(net.judge, facts, reached, recipe.train.seed)
 
 
-@torch.no_grad()
 def first_answers(
-    net: ClickNet, samples: Sequence[AnySample], seed: Sequence[int], precision: str
+    predictor: ClickPredictor,
+    image: npt.NDArray[Any],
+    truth: npt.NDArray[np.bool_],
+    random: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Facts of the answers to a click each, (B, F), and the IoU reached, (B)."""
-    random = np.random.default_rng(seed)
-    users = [PRACTICE[net.ndim].user(sample) for sample in samples]
-    for user in users:
-        user.click(random)
-    weight = next(net.parameters())
-    x_BCS = torch.from_numpy(np.stack([user.seen() for user in users]))
-    x_BCS = x_BCS.to(weight.device, memory_format=MEMORY[net.ndim])
-    half = precision == "bf16"
-    with torch.autocast(weight.device.type, torch.bfloat16, enabled=half):
-        logits_BS, facts_BF = net.answer_and_facts(x_BCS)
-    truth = torch.from_numpy(np.stack([sample.target for sample in samples]))
-    hidden = torch.tensor([sample.hidden for sample in samples])
-    return facts_BF.cpu(), reached_iou(logits_BS.cpu(), truth, hidden)
+    """Facts of the answers to a click at all scales, (K, F), and the IoU reached, (K)."""
+    share = float(random.choice(CLOSE))
+    click = next_click(truth, np.zeros_like(truth), random, share=share)
+    predictor.set_image(image)
+    looks = predictor.first_looks([click] if click else [])
+    ious = [overlap(truth, one.mask()) for one in looks]
+    return judged_by(looks).clone(), torch.tensor(ious)
 
 
-def reached_iou(logits_BS: Tensor, truth_BS: Tensor, hidden_B: Tensor) -> Tensor:
-    """IoU with the whole structure, of which `hidden_B` pixels are not shown: (B)."""
-    mask = logits_BS > 0
-    both = (mask & truth_BS).flatten(1).sum(1)
-    either = (mask | truth_BS).flatten(1).sum(1) + hidden_B
-    return both / either.clamp(min=1)
-
-
-def fit_judge(judge: Judge, facts_NF: Tensor, reached_N: Tensor, seed: int) -> float:
-    """Learn the IoU reached from the facts; returns the mean error on those kept back.
+def fit_judge(
+    judge: Judge, facts: Sequence[Tensor], reached: Sequence[Tensor], seed: int
+) -> float:
+    """Learn the IoU reached; returns the mean error on the clicks kept back.
 
     From the beginning, whatever it knew. Cross-entropy; the weights of the best epoch on
     what was kept back stay.
+
+    Parameters
+    ----------
+    facts, reached : sequences of (K, F) and (K)
+        Of each click, at its K scales.
     """
     device = next(judge.parameters()).device
-    facts_NF, reached_N = facts_NF.float().to(device), reached_N.float().to(device)
     random = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     judge.requires_grad_(True)
     judge.score.apply(_afresh)
-    order = torch.randperm(len(facts_NF), generator=random)
+    order = torch.randperm(len(facts), generator=random).tolist()
     count = max(1, int(KEPT_BACK * len(order)))
-    back, rest = order[:count], order[count:] if len(order) > 1 else order
-    judge.mean.copy_(facts_NF[rest].mean(0))
-    judge.std.copy_(facts_NF[rest].std(0, correction=0).clamp(min=1e-3))
+
+    def joined(picks: list[int]) -> tuple[Tensor, Tensor]:
+        pairs = [(facts[i], reached[i]) for i in picks]
+        x, y = (torch.cat(each).float().to(device) for each in zip(*pairs, strict=True))
+        return x, y
+
+    x_back, y_back = joined(order[:count])
+    x, y = joined(order[count:] or order)
+    judge.mean.copy_(x.mean(0))
+    judge.std.copy_(x.std(0, correction=0).clamp(min=1e-3))
     optimizer = torch.optim.AdamW(judge.parameters(), RATE, weight_decay=0.05)
     best, waited, kept = float("inf"), 0, deepcopy(judge.state_dict())
     for _ in range(EPOCHS):
-        shuffled = rest[torch.randperm(len(rest), generator=random)]
+        shuffled = torch.randperm(len(x), generator=random)
         for batch in torch.split(shuffled, BATCH):
-            loss = F.binary_cross_entropy_with_logits(
-                judge(facts_NF[batch]), reached_N[batch]
-            )
+            loss = F.binary_cross_entropy_with_logits(judge(x[batch]), y[batch])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         with torch.no_grad():
-            promise = judge(facts_NF[back])
-            now = float(F.binary_cross_entropy_with_logits(promise, reached_N[back]))
+            now = float(F.binary_cross_entropy_with_logits(judge(x_back), y_back))
         waited = 0 if now < best else waited + 1
         if now < best:
             best, kept = now, deepcopy(judge.state_dict())
@@ -135,7 +137,7 @@ def fit_judge(judge: Judge, facts_NF: Tensor, reached_N: Tensor, seed: int) -> f
     judge.load_state_dict(kept)
     judge.requires_grad_(False)
     with torch.no_grad():
-        return float((judge(facts_NF[back]).sigmoid() - reached_N[back]).abs().mean())
+        return float((judge(x_back).sigmoid() - y_back).abs().mean())
 
 
 def _afresh(layer: nn.Module) -> None:

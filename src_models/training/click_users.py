@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from src_models.data.click_samples import Sample
+    from src_models.data.click_cache import Planes
+    from src_models.data.click_samples import Sample, Shares
     from src_models.data.click_volumes import VolumeSample
     from src_models.interactive.prompt_maps import Prompt
 
@@ -47,8 +48,6 @@ class AnySample(Protocol):
     def valid(self) -> Mask: ...
     @property
     def target(self) -> Mask: ...
-    @property
-    def hidden(self) -> float: ...
 
 
 class Source(Protocol):
@@ -72,9 +71,6 @@ class User(Protocol):
 
     def act(self, turn: int, random: np.random.Generator) -> None:
         """Do what comes next, as people do."""
-
-    def click(self, random: np.random.Generator) -> None:
-        """Click inside the largest error."""
 
     def mend(self) -> None:
         """Click where the error is largest, never missing."""
@@ -111,18 +107,12 @@ class PictureUser:
             return
         if turn == 0:
             self.mask = spoiled(truth, random)
+        share = float(random.choice(CLOSE))
         drawn = None
         if random.random() < STROKES:
             drawn = next_stroke(truth, self.mask, random)
-        if drawn:
-            self.prompts.append(drawn)
-        else:
-            self.click(random)
-
-    def click(self, random: np.random.Generator) -> None:
-        share = float(random.choice(CLOSE))
-        click = next_click(self.sample.target, self.mask, random, share=share)
-        self.prompts += [click] if click else []
+        prompt = drawn or next_click(truth, self.mask, random, share=share)
+        self.prompts += [prompt] if prompt else []
 
     def mend(self) -> None:
         click = next_click(self.sample.target, self.mask)
@@ -152,9 +142,6 @@ class VolumeUser:
     def act(self, turn: int, random: np.random.Generator) -> None:
         if turn == 0 and random.random() < SPOILED:
             self.mask = spoiled(self.sample.target, random)
-        self.click(random)
-
-    def click(self, random: np.random.Generator) -> None:
         self._click(random, float(random.choice(CLOSE)))
 
     def mend(self) -> None:
@@ -169,7 +156,11 @@ class VolumeUser:
 
 def iou(user: User) -> float:
     """|A ∩ B| / |A ∪ B| of what the user sees and wants; 0 if both are empty."""
-    truth, mask = user.sample.target, user.mask
+    return overlap(user.sample.target, user.mask)
+
+
+def overlap(truth: Mask, mask: Mask) -> float:
+    """|A ∩ B| / |A ∪ B|; 0 if both are empty."""
     return float((truth & mask).sum() / max(1, (truth | mask).sum()))
 
 
@@ -178,7 +169,7 @@ class Practice:
     """What a click net of pictures, or of volumes, practises on."""
 
     channels: int
-    source: Callable[..., Source]  # of planes, size, shares; first: for first looks
+    source: Callable[[Sequence[Planes], int, Shares], Source]
     user: Callable[..., User]
 
 

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from click_runs import recipe
+from click_runs import FirstFact, recipe
 
 from src_models.data.click_cache import Entry, open_entry, store
-from src_models.data.click_samples import Sampler, Shares
-from src_models.interactive.net import ClickNet, Judge
+from src_models.interactive.choice import agreement, judged_by, promises
+from src_models.interactive.focus import Window
+from src_models.interactive.looks import Look
+from src_models.interactive.net import OF_VIEW, ClickNet, Judge
 from src_models.interactive.predictor import ClickPredictor, Manner
-from src_models.interactive.prompt_maps import CHANNELS
+from src_models.interactive.prompt_maps import CHANNELS, Click
 from src_models.progress import drain
+from src_models.training.click_config import ClickRecipe
 from src_models.training.click_fit import fit
-from src_models.training.click_judge import JudgeStep, fit_judge, reached_iou
+from src_models.training.click_judge import JudgeStep, first_answers, fit_judge
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,36 +32,11 @@ TINY: dict[str, Any] = {"widths": (8, 16), "depth": (1, 1), "attention": 1}
 def test_it_changes_nothing_in_the_net(ndim: int, side: int) -> None:
     torch.manual_seed(0)
     net = ClickNet(in_channels=4, ndim=ndim, judge=True, **TINY)
+    assert net.judge is not None
     x = torch.randn(2, 4, *[side] * ndim)
-    logits, promise = net.answer(x)
-    assert promise is not None
-    assert promise.shape == (2,)
+    logits, facts = net.answer(x)
+    assert facts.shape == (2, len(net.judge.mean) - OF_VIEW)
     torch.testing.assert_close(logits, net(x))
-    net.judge = None
-    torch.testing.assert_close(logits, net(x))
-    assert net.answer(x)[1] is None
-
-
-def test_the_iou_reached_by_hand() -> None:
-    logits = torch.full((1, 4, 4), -9.0)
-    truth = torch.zeros((1, 4, 4), dtype=torch.bool)
-    logits[0, 0] = 9.0
-    truth[0, 0, :2] = True
-    assert reached_iou(logits, truth, torch.tensor([0.0])).tolist() == [0.5]
-    assert reached_iou(logits, truth, torch.tensor([4.0])).tolist() == [0.25]
-    nothing = torch.zeros_like(truth)
-    assert reached_iou(logits - 99, nothing, torch.tensor([0.0])).tolist() == [0]
-
-
-def test_it_learns_what_the_facts_tell() -> None:
-    random = torch.Generator().manual_seed(0)
-    judge = Judge(2, 2)
-    facts = 50 + 20 * torch.randn(1000, 9, generator=random)
-    reached = (facts[:, 3] > 50).float() * 0.8 + 0.1
-    error = fit_judge(judge, facts, reached, 0)
-    assert error < 0.2  # 0.4 without the facts
-    promised = judge(facts).sigmoid()
-    assert float((promised - reached).abs().mean()) < 0.2
 
 
 def test_the_facts_of_an_answer() -> None:
@@ -79,19 +57,84 @@ def test_the_facts_of_an_answer() -> None:
     assert facts[1, 4] == pytest.approx(1 + 2 / 8)  # one side, a pixel of two others
 
 
-def test_a_view_shows_what_is_hidden(tmp_path: Path) -> None:
-    labels = np.zeros((1, 120, 120), np.uint8)
-    labels[0, 30:90, 30:90] = 1
-    entry = Entry("square", "one", "p", (1, 1, 1))
-    store(tmp_path, entry, labels[..., None] * 100, labels)
-    source = Sampler([open_entry(tmp_path, entry)], 60, Shares(0, 0), first=True)
-    drawn = [source.draw(np.random.default_rng(seed)) for seed in range(40)]
-    whole = [one for one in drawn if one.hidden < 100]
-    close = [one for one in drawn if one.target.mean() > 0.9]
-    assert whole
-    assert close
-    for one in close:  # the net sees 24 or 30 of 60 pixels a side
-        assert one.hidden + one.target.sum() > 2 * one.target.size
+def views() -> list[Look]:
+    """A square of 20 × 20 in a picture of 80 × 80, seen whole, by halves and closer."""
+    truth = np.zeros((80, 80), bool)
+    truth[30:50, 30:50] = True
+    found = []
+    for side in (80, 40, 20):
+        window = Window(40 - side // 2, 40 - side // 2, side)
+        raw = torch.from_numpy(np.where(truth[window.inside((80, 80))], 5.0, -5.0))
+        raw = raw if side == 20 else raw.clone()
+        raw[: side // 2] = -5.0 if side == 40 else raw[: side // 2]
+        whole = torch.ones(side, side, dtype=torch.bool)
+        found.append(Look(window, (80, 80), raw, whole, torch.full((2,), float(side))))
+    return found
+
+
+def test_what_is_judged_by() -> None:
+    whole, half, close = looks = views()
+    assert agreement(whole, half) == pytest.approx(0.5)
+    assert agreement(half, close) == pytest.approx(0.5)
+    table = judged_by(looks)
+    assert table[:, :2].tolist() == [[80, 80], [40, 40], [20, 20]]
+    assert table[:, 2:].tolist() == [[0, -1, 0.5], [1, 0.5, 0.5], [2, 0.5, -1]]
+    assert judged_by(looks[:1])[0, 2:].tolist() == [0, -1, -1]
+
+
+def test_without_a_judge_answers_speak_for_themselves() -> None:
+    net = ClickNet(in_channels=4, **TINY)
+    found = promises(net, views())
+    assert all(0.8 < one < 1 for one in found)
+
+
+def test_it_learns_what_the_facts_tell() -> None:
+    random = torch.Generator().manual_seed(0)
+    judge = Judge(2, 2)
+    facts = list(50 + 20 * torch.randn(300, 4, len(judge.mean), generator=random))
+    reached = [(one[:, 3] > 50).float() * 0.8 + 0.1 for one in facts]
+    error = fit_judge(judge, facts, reached, 0)
+    assert error < 0.2  # 0.4 without the facts
+    assert not any(p.requires_grad for p in judge.parameters())
+    again = Judge(2, 2)
+    fit_judge(again, facts, reached, 0)
+    torch.testing.assert_close(judge(facts[0]), again(facts[0]))
+
+
+class Told(ClickNet):
+    """Answers all of a window; its facts say how much of it is bright."""
+
+    def __init__(self) -> None:
+        super().__init__(in_channels=CHANNELS, **TINY)
+        self.judge = FirstFact()
+
+    def answer(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        bright = (x[:, 3] > 0).float().mean((1, 2))
+        return torch.full((len(x), *x.shape[2:]), 5.0), bright[:, None]
+
+
+def square() -> np.ndarray:
+    image = np.zeros((96, 96))
+    image[36:60, 36:60] = 1
+    return image
+
+
+def test_the_scale_that_promises_most_answers() -> None:
+    predictor = ClickPredictor(Told(), Manner(size=32))
+    predictor.set_image(square())
+    found = predictor.predict([(47.5, 47.5, True)])
+    np.testing.assert_array_equal(found, square() > 0)
+
+
+def test_answers_and_the_iou_they_reach() -> None:
+    predictor = ClickPredictor(Told(), Manner(size=32))
+    facts, reached = first_answers(
+        predictor, square(), square() > 0, np.random.default_rng(0)
+    )
+    sides = [one.window.side for one in predictor.first_looks([Click(47, 47)])]
+    assert sides == [96, 48, 24]
+    assert facts[:, 1].tolist() == [0, 1, 2]
+    assert reached[0] == pytest.approx(24**2 / 96**2)
 
 
 def test_a_run_ends_with_its_judge(tmp_path: Path) -> None:
@@ -100,25 +143,16 @@ def test_a_run_ends_with_its_judge(tmp_path: Path) -> None:
     entry = Entry("disc", "one", "p", (1, 1, 1))
     store(tmp_path / "cache", entry, disc[..., None] * 90, disc)
     planes = [open_entry(tmp_path / "cache", entry)]
-    plan = recipe(2, looks=8)
+    plan = recipe(2, judged=6)
     steps = list(fit(plan, planes, [], tmp_path / "run"))
-    assert [one for one in steps if isinstance(one, JudgeStep)][-1] == JudgeStep(8, 8)
+    assert [one for one in steps if isinstance(one, JudgeStep)][-1] == JudgeStep(6, 6)
     again = drain(fit(plan, planes, [], tmp_path / "run"))
     assert again.judge is not None
     assert again.judge.mean.any()
 
 
-def test_the_scale_that_promises_most_answers() -> None:
-    class Judged(ClickNet):
-        """Answers all of the window; promises most where the bright square fills it."""
-
-        def answer(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            bright = (x[:, 3] > 0).float().mean((1, 2))
-            return torch.full((len(x), *x.shape[2:]), 5.0), torch.logit(bright, 0.01)
-
-    image = np.zeros((96, 96))
-    image[36:60, 36:60] = 1
-    predictor = ClickPredictor(Judged(in_channels=CHANNELS, **TINY), Manner(size=32))
-    predictor.set_image(image)
-    found = predictor.predict([(47.5, 47.5, True)])
-    np.testing.assert_array_equal(found, image > 0)
+def test_nets_of_volumes_have_none() -> None:
+    values = recipe().model_dump(mode="json")
+    values["net"]["ndim"] = 3
+    with pytest.raises(ValueError, match="only a net of pictures"):
+        ClickRecipe.model_validate(values)

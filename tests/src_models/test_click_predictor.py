@@ -22,9 +22,10 @@ from src_models.interactive.bench import (
     load_predictor,
     summary,
 )
+from src_models.interactive.choice import expected_iou
 from src_models.interactive.fallback import WalkPredictor
 from src_models.interactive.focus import Window
-from src_models.interactive.looks import Look, expected_iou, scales, widened
+from src_models.interactive.looks import Look, scales, widened
 from src_models.interactive.mistakes import mistaken
 from src_models.interactive.net import ClickNet
 from src_models.interactive.predictor import (
@@ -101,7 +102,7 @@ def answer(mask: np.ndarray, window: Window) -> Look:
         slice(columns.start - window.x, columns.stop - window.x),
     )
     seen[there], valid[there] = torch.from_numpy(mask[rows, columns]), True
-    return Look(window, mask.shape, 40.0 * seen - 20, valid, 1.0)
+    return Look(window, mask.shape, 40.0 * seen - 20, valid, torch.zeros(3))
 
 
 class TestWindows:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from click_runs import FirstFact
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,10 +39,11 @@ class Bright(ClickNet):
     def __init__(self, promised: float) -> None:
         super().__init__(in_channels=CHANNELS, **TINY)
         self.promised = promised
+        self.judge = FirstFact()
 
     def answer(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        promise = torch.full((len(x),), self.promised)
-        return 20 * torch.where(x[:, 3] > 0, 1.0, -1.0), torch.logit(promise, 0.01)
+        promise = torch.full((len(x), 1), self.promised)
+        return 20 * torch.where(x[:, 3] > 0, 1.0, -1.0), promise
 
 
 class Asked(ClickPredictor):
@@ -102,7 +104,7 @@ class TestSpread:
                 raw = torch.full((24, 24), -9.0)
                 raw[torch.from_numpy(image[one.window.inside(image.shape)])] = 9.0
                 whole = torch.ones(24, 24, dtype=torch.bool)
-                found.append(Look(one.window, image.shape, raw, whole, 0.5))
+                found.append(Look(one.window, image.shape, raw, whole, torch.zeros(1)))
             return found
 
         clicks = [Click(3, 3)]
@@ -115,7 +117,7 @@ class TestTree:
     def look(self, mask: np.ndarray, window: Window) -> Look:
         seen = torch.from_numpy(mask[window.inside(mask.shape)])
         logits = torch.where(seen, 9.0, -9.0)
-        return Look(window, mask.shape, logits, torch.ones_like(seen), 0.2)
+        return Look(window, mask.shape, logits, torch.ones_like(seen), torch.zeros(1))
 
     def test_lines_that_run_on(self) -> None:
         found = self.look(cross(), Window(150, 150, 100))

@@ -1,0 +1,68 @@
+"""Which of the answers at all scales is shown: the one that promises most."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from src_models.interactive.looks import Look
+    from src_models.interactive.net import ClickNet
+
+
+def promises(net: ClickNet, looks: Sequence[Look]) -> list[float]:
+    """The IoU with the whole structure that each answer promises, in [0, 1].
+
+    By the net's judge or, if it has none, by the answers' own probabilities.
+
+    Parameters
+    ----------
+    looks : sequence of Look
+        At all scales, the widest first.
+    """
+    if net.judge is None:
+        return [expected_iou(one.raw, one.valid) for one in looks]
+    with torch.inference_mode():
+        found: list[float] = net.judge(judged_by(looks)).sigmoid().tolist()
+    return found
+
+
+def judged_by(looks: Sequence[Look]) -> Tensor:
+    """What a judge reads of answers at all scales, the widest first: (looks, F + 3).
+
+    The net's own facts; how often the view is halved; the IoU with the next wider answer
+    and with the next narrower one, where both look, −1 if there is none.
+    """
+    widest = looks[0].window.side
+    halved = [np.log2(widest / one.window.side) for one in looks]
+    alike = [agreement(wide, close) for wide, close in pairwise(looks)]
+    view = np.stack([halved, [-1.0, *alike], [*alike, -1.0]], 1).astype(np.float32)
+    facts = torch.stack([one.facts for one in looks])
+    return torch.cat([facts, torch.from_numpy(view)], 1)
+
+
+def agreement(wide: Look, close: Look) -> float:
+    """The IoU of two answers inside the closer window; 1 if both are empty."""
+    where = close.window.inside(close.shape)
+    one, other = wide.mask()[where], close.mask()[where]
+    either = int((one | other).sum())
+    return int((one & other).sum()) / either if either else 1.0
+
+
+def expected_iou(logits: Tensor, valid: Tensor) -> float:
+    """The IoU that an answer expects of itself, in [0, 1]; 0 of an empty one.
+
+    Of probabilities p that are true: the sum of p inside the mask over the mask's size
+    and the sum of p beyond it. Only where `valid`.
+    """
+    p = logits.sigmoid()
+    mask = valid & (p > 0.5)
+    beyond = float(p[valid & ~mask].sum())
+    return float(p[mask].sum()) / (int(mask.sum()) + beyond) if mask.any() else 0.0
