@@ -18,8 +18,8 @@ from src_models.interactive.mistakes import mistaken
 from src_models.interactive.prompt_maps import Click, Region, traced
 from src_models.interactive.thin import (
     BEST,
-    THIN,
     connected,
+    is_tree,
     side_of_tree,
     spread,
     thickness,
@@ -136,7 +136,9 @@ class ClickPredictor:
         check_prompts(prompts, previous, shape)
         mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
         if prompts:
-            widest = _scale_anew(prompts, mask) if mask.any() else np.inf
+            widest = np.inf
+            if mask.any():
+                widest = 0.0 if is_tree(mask) else _scale_anew(prompts, mask)
             mask = (
                 self._found(prompts, widest) if widest else self._refined(prompts, mask)
             )
@@ -173,11 +175,11 @@ class ClickPredictor:
         """The mask mended by the last prompt, near it, and where the net is sure."""
         manner = self.manner
         window = self._window(prompts, mask)
-        thick = thickness(mask)
-        thin = window.side > THIN * thick
+        thin = is_tree(mask)
         if thin:
             low, high = _box(prompts[-1:], None, self.shape)
-            window = around(low, high, margin=manner.margin, least=int(BEST * thick))
+            least = int(BEST * thickness(mask))
+            window = around(low, high, margin=manner.margin, least=least)
         (found,) = self._looks([Question(window, prompts, mask)])
         for _ in range(0 if thin else GROWTH):
             if not found.reaches_out():

@@ -26,6 +26,8 @@ THIN = 45  # thicknesses beyond which a window shows a structure too thin to be 
 BEST = 28  # thicknesses that a window should span
 SLIM = 9  # thicknesses that a window spans at least, of what may be followed
 LONG = 12  # squared thicknesses of its area
+GAP = 8  # thicknesses that may be missing between two pieces of one structure
+MOST = 36  # windows over a picture; there are wider ones if they were more
 STEP = 0.75  # of a window's side, from one to the next
 
 
@@ -35,12 +37,21 @@ def thickness(mask: Mask) -> float:
     return 2 * int(mask.sum()) / max(rim, 1)
 
 
+def is_tree(mask: Mask) -> bool:
+    """Whether a mask is too thin to be seen through a window round all of it."""
+    where = np.argwhere(mask)
+    longest = int(np.ptp(where, axis=0).max()) + 1 if len(where) else 0
+    return longest > THIN * thickness(mask)
+
+
 def side_of_tree(looks: Sequence[Look]) -> int:
     """Pixels that a window on the image should span to follow what was clicked.
 
-    0 unless a look shows it thin, long and leaving by two sides of the window.
+    0 unless a look shows it thin, long and leaving by two sides of the window. The mean,
+    in the logarithm, over those that do: close views draw it too thin, wide ones too thick.
     """
-    for found in sorted(looks, key=lambda one: one.window.side, reverse=True):
+    sides = []
+    for found in looks:
         mask = (found.raw > 0).numpy() & found.valid.numpy()
         thick = thickness(mask)
         size = len(mask)
@@ -50,17 +61,16 @@ def side_of_tree(looks: Sequence[Look]) -> int:
         )
         long = mask.sum() > LONG * thick**2
         if left_by >= 2 and long and 0 < thick * SLIM < size:
-            return round(BEST * thick * found.window.side / size)
-    return 0
+            sides.append(round(BEST * thick * found.window.side / size))
+    return round(float(np.exp(np.mean(np.log(sides))))) if sides else 0
 
 
 def connected(mask: Mask, places: npt.NDArray[np.floating[Any]]) -> Mask:
-    """What hangs together with the places, gaps of one thickness bridged.
+    """What hangs together with the places, gaps of eight thicknesses bridged.
 
     All of it if no place lies on it.
     """
-    reach = max(1, round(thickness(mask)))
-    bridged = ndimage.distance_transform_edt(~mask) <= reach / 2
+    bridged = ndimage.distance_transform_edt(~mask) <= GAP / 2 * thickness(mask)
     parts, _ = ndimage.label(bridged, np.ones((3, 3), int))
     at = np.clip(np.rint(places).astype(int), 0, np.array(mask.shape) - 1)
     wanted = np.unique(parts[at[:, 0], at[:, 1]])
@@ -91,7 +101,12 @@ def spread(
     shape: tuple[int, int],
     side: int,
 ) -> npt.NDArray[np.float32]:
-    """Logits (y, x) of all windows of a `side`; the nearest middle's count more."""
+    """Logits (y, x) of all windows of a `side`; the nearest middle's count more.
+
+    The side grows until there are `MOST` windows or fewer.
+    """
+    while len(tiles(shape, side)) > MOST:
+        side = side * 9 // 8 + 1
     total = np.zeros(shape, np.float32)
     weight = np.zeros(shape, np.float32)
     rise = np.minimum(np.arange(side) + 1, side - np.arange(side)) / side

@@ -89,7 +89,7 @@ class ClickSchedule(Record):
     warmup: int = Field(default=1000, ge=0)
     ema: float = Field(default=0.9995, ge=0, lt=1)
     clip: PositiveFloat = 1.0
-    judged: PositiveInt = 3000
+    judged: PositiveInt = 5000
     precision: Literal["float32", "bf16"] = "float32"
     seed: int = 0
     save_minutes: float = Field(default=4, ge=0)

@@ -18,7 +18,9 @@ from src_models.interactive.predictor import ClickPredictor, Manner
 from src_models.interactive.prompt_maps import CHANNELS, Click
 from src_models.interactive.thin import (
     BEST,
+    MOST,
     connected,
+    is_tree,
     side_of_tree,
     spread,
     thickness,
@@ -112,6 +114,16 @@ class TestSpread:
         assert {one.window for one in asked} == set(tiles(image.shape, 24))
         assert all(one.prompts is clicks for one in asked)
 
+    def test_large_pictures_are_seen_through_wider_windows(self) -> None:
+        asked: list[Question] = []
+
+        def looks(questions: Sequence[Question]) -> list[Look]:
+            asked.extend(questions)
+            return []
+
+        spread(looks, [Click(3, 3)], (900, 1200), 40)
+        assert 0.6 * MOST < len(asked) <= MOST
+
 
 class TestTree:
     def look(self, mask: np.ndarray, window: Window) -> Look:
@@ -134,7 +146,7 @@ class TestTree:
 
     def test_connected_over_a_gap(self) -> None:
         mask = cross()
-        mask[:, 100:102] = False
+        mask[:, 100:108] = False
         mask[:, 300:340] = False
         mask[20:30, 20:30] = True
         kept = connected(mask, np.array([[200.0, 200.0]]))
@@ -143,6 +155,11 @@ class TestTree:
         assert not kept[25, 25]
         nowhere = connected(mask, np.array([[0.0, 0.0]]))
         np.testing.assert_array_equal(nowhere, mask)
+
+    def test_what_is_a_tree(self) -> None:
+        assert is_tree(cross())
+        assert not is_tree(cross(100))
+        assert not is_tree(np.zeros((9, 9), bool))
 
 
 class TestPredictor:
