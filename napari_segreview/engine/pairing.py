@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from napari_segreview.core.labels import LabelMap
     from src_models.progress import Progress
 
-RESAMPLE = ", or have one resampled (“Resample where grids differ”, --resample)"
+RESAMPLE = (
+    ", or have one resampled (“Resample where grids differ”; on the command line "
+    "--resample)"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
