@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from src_models.data.click_cache import Planes
-    from src_models.interactive.bench import Line, Predictor, Trial
     from src_models.interactive.weights import ClickCard
+    from src_models.training.click_bench import Line, Predictor, Trial
     from src_models.training.click_config import ClickRecipe
 
 OURS = "src_models.interactive:bench_predictor"
@@ -51,8 +51,8 @@ def bench_click(
     ] = False,
 ) -> None:
     """Let a simulated user click on patients kept out of training, and on unseen sets."""
-    from src_models.interactive.bench import bench
-    from src_models.interactive.bench_targets import scored_targets
+    from src_models.training.click_bench import bench
+    from src_models.training.click_bench_targets import scored_targets
     from src_models.training.click_config import read_click_recipe
 
     plan = read_click_recipe(recipe)
@@ -62,7 +62,10 @@ def bench_click(
         planes = [one for one in planes if one.entry.set in sets.split(",")]
     if plan.net.ndim == 3:
         from src_models.interactive import volume_predictor
-        from src_models.interactive.bench_volumes import bench_volumes, volume_targets
+        from src_models.training.click_bench_volumes import (
+            bench_volumes,
+            volume_targets,
+        )
 
         steps = bench_volumes(volume_predictor(model), volume_targets(planes, most))
     else:
@@ -102,7 +105,7 @@ def held_out(
 
 def _driven(model: Path | None, predictor: str) -> Predictor:
     from src_models.interactive import click_predictor
-    from src_models.interactive.bench import load_predictor
+    from src_models.training.click_bench import load_predictor
 
     return click_predictor(model) if model else load_predictor(predictor)
 

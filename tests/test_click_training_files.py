@@ -20,8 +20,8 @@ from napari_segreview._click_training import (
 )
 from src_models.data.click_cache import read_index
 from src_models.errors import InputError
-from src_models.interactive.bench import Line
 from src_models.interactive.weights import load_click_net
+from src_models.training.click_bench import Line
 from src_models.training.click_config import read_click_recipe
 
 if TYPE_CHECKING:

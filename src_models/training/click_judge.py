@@ -21,7 +21,8 @@ from src_models.data.click_simulation import next_click
 from src_models.data.loader import ahead
 from src_models.interactive.choice import judged_by
 from src_models.interactive.predictor import ClickPredictor, Manner
-from src_models.training.click_users import CLOSE, overlap
+from src_models.training.click_bench import iou
+from src_models.training.click_users import CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -84,7 +85,7 @@ def first_answers(
     click = next_click(truth, np.zeros_like(truth), random, share=share)
     predictor.set_image(image)
     looks = predictor.first_looks([click] if click else [])
-    ious = [overlap(truth, one.mask()) for one in looks]
+    ious = [iou(truth, one.mask()) for one in looks]
     return judged_by(looks).clone(), torch.tensor(ious)
 
 

@@ -156,11 +156,7 @@ class VolumeUser:
 
 def iou(user: User) -> float:
     """|A ∩ B| / |A ∪ B| of what the user sees and wants; 0 if both are empty."""
-    return overlap(user.sample.target, user.mask)
-
-
-def overlap(truth: Mask, mask: Mask) -> float:
-    """|A ∩ B| / |A ∪ B|; 0 if both are empty."""
+    truth, mask = user.sample.target, user.mask
     return float((truth & mask).sum() / max(1, (truth | mask).sum()))
 
 

@@ -13,15 +13,6 @@ from hypothesis import strategies as st
 
 from src_models.errors import InputError
 from src_models.interactive import bench_predictor, click_predictor
-from src_models.interactive.bench import (
-    CAP,
-    Target,
-    Trial,
-    bench,
-    iou,
-    load_predictor,
-    summary,
-)
 from src_models.interactive.choice import expected_iou
 from src_models.interactive.fallback import WalkPredictor
 from src_models.interactive.focus import Window
@@ -36,6 +27,15 @@ from src_models.interactive.predictor import (
 from src_models.interactive.prompt_maps import CHANNELS, Click, Region, Stroke, box
 from src_models.interactive.weights import ClickCard, load_click_net, save_click_net
 from src_models.progress import drain
+from src_models.training.click_bench import (
+    CAP,
+    Target,
+    Trial,
+    bench,
+    iou,
+    load_predictor,
+    summary,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import numpy as np
 
 from src_models.data.click_simulation import largest
 from src_models.data.click_targets import parts_of
-from src_models.interactive.bench import Target
+from src_models.training.click_bench import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from src_models.data.click_simulation import next_place
 from src_models.data.click_volumes import DEEP
-from src_models.interactive.bench import CAP, GOALS, Trial, iou, summary
 from src_models.interactive.volume_maps import Spot
+from src_models.training.click_bench import CAP, GOALS, Trial, iou, summary
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from src_models.data.click_cache import Planes
-    from src_models.interactive.bench import Line
     from src_models.interactive.volume import VolumePredictor
+    from src_models.training.click_bench import Line
 
     Mask = npt.NDArray[np.bool_]
 
