@@ -1,6 +1,6 @@
 """A model extended by one structure from 5 corrected cases: ultrasound, nerve then vessel.
 
-    python benchmarks/finetune_new_structure.py --data FOLDER [--steps 300] [--write]
+    python benchmarks/finetune_new_structure.py --data FOLDER [--steps 800] [--write]
 
 A compact 2D U-Net first learns nerves alone from 42 images of *us_nerve_usgra* in which
 vessels count as background. Then it is extended by vessels, from 5 corrected images that
@@ -36,7 +36,7 @@ from src_models.progress import drain
 from src_models.training.cards import draft_card
 from src_models.training.config import Recipe
 from src_models.training.evaluate import case_dices
-from src_models.training.extend import extend_head
+from src_models.training.extend import NEW_RATE, extend_head
 from src_models.training.finetune import Tuning, finetune
 from src_models.training.fit import fit
 
@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=8, help="Of the first model.")
-    parser.add_argument("--steps", type=int, default=300, help="Of the extension.")
+    parser.add_argument("--steps", type=int, default=800, help="Of the extension.")
     parser.add_argument("--write", action="store_true", help="Into docs/finetune.md.")
     wish = parser.parse_args()
     cases = read(wish.data)
@@ -170,7 +170,7 @@ def main() -> None:
             wider,
             tuned,
             corrected,
-            Tuning(steps=wish.steps, batch=BATCH),
+            Tuning(steps=wish.steps, batch=BATCH, learning_rate=NEW_RATE),
             replay=shown,
             before=net,
         )

@@ -40,7 +40,7 @@ from src_models.card import WEIGHTS_FILE, find_model, read_card
 from src_models.data.held import folds
 from src_models.errors import InputError
 from src_models.progress import Curve, Point, Progress
-from src_models.training.extend import extend_head
+from src_models.training.extend import NEW_RATE, extend_head
 from src_models.training.finetune import Tuning, finetune
 from src_models.training.gate import Rules, Verdict, gate
 from src_models.weights import load_model, save_model
@@ -121,6 +121,9 @@ def improve(
     net, card = load_model(folder)
     tuning = replace(tuning, device=usable(tuning.device))
     run = _Run.of(net, card, lessons, tuning, learnt)
+    if run.new:
+        rate = max(NEW_RATE, tuning.learning_rate)
+        tuning = replace(tuning, learning_rate=rate)
     judging = time.monotonic()
     before = yield from scored(net, card, run.locked, run.tuning.device)
     before += blank_scores(run.locked, run.new)

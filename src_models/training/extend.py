@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from src_models.card import LabelRow, NetSpec, TrainedCard
 
 
+NEW_RATE = 2e-3  # a learning rate, at least: what is new begins as background
+
+
 def extend_head(
     net: nn.Module, card: TrainedCard, new_labels: Sequence[LabelRow]
 ) -> tuple[nn.Module, TrainedCard]:

@@ -35,6 +35,7 @@ from napari_segreview.engine.versions import version_folder, versions
 from src_models.card import LabelRow, read_card
 from src_models.errors import InputError
 from src_models.progress import Curve, Progress, drain
+from src_models.training.extend import NEW_RATE
 from src_models.training.finetune import Tuning
 from src_models.training.gate import CaseScore, Rules, gate
 
@@ -202,8 +203,11 @@ def test_stopped_the_best_so_far_is_kept_and_nothing_else_changes(model: str) ->
 def test_a_model_learns_a_structure_it_did_not_know(model: str) -> None:
     fresh = tuple(disc(seed, value=2) for seed in (1, 2, 3))
     lessons = Lessons(fresh=fresh)
-    found = drain(improve(model, lessons, replace(QUICK, steps=6)))
+    found = drain(improve(model, lessons, replace(QUICK, steps=6, learning_rate=5e-4)))
     card = read_card(version_folder(model, found.version))
+    record = versions(model)[1].record
+    assert record is not None
+    assert record.tuning["learning_rate"] == NEW_RATE  # more than for what it knows
     assert card.net.classes == 3
     assert [row.name for row in card.labels] == ["blob", "second"]
 
