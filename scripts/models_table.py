@@ -104,6 +104,9 @@ def results() -> str:
             numbers = [number(one[key]) for key in ("method", "without", "by hand")]
             cells = (linked(row["recipe"]), one["measure"], *numbers)
             lines.append(f"| {' | '.join(cells)} |")
+    measured = {row["method"] for row in rows}
+    if missing := [f"`{name}`" for name in METHODS if name not in measured]:
+        lines += ["", f"Not run so far: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"
 
 
