@@ -31,7 +31,6 @@ from imageio import v3 as imageio
 from src_models.card import LabelRow
 from src_models.data.cases import Case
 from src_models.data.splits import Split
-from src_models.losses import IGNORE
 from src_models.progress import drain
 from src_models.training.cards import draft_card
 from src_models.training.config import Recipe
@@ -82,9 +81,8 @@ def nerves_only(case: Case) -> Case:
 
 
 def earlier(case: Case) -> Case:
-    """Shown again beside vessels: what was background may be one, and teaches nothing."""
-    labels = nerves_only(case).labels
-    return replace(case, labels=np.where(labels == NERVE, 1, IGNORE).astype(np.int16))
+    """Shown again beside vessels: what was background may be one."""
+    return replace(nerves_only(case), blank=True)
 
 
 def recipe(epochs: int) -> Recipe:

@@ -179,8 +179,8 @@ class _Run:
         rows = new_rows([*lessons.fresh, *known[0]], card)
         grown, wider = extend_head(net, card, rows)
         fresh, earlier = (
-            [case for one in side for case in as_cases(one, wider)]
-            for side in (lessons.fresh, known[0])
+            [case for one in side for case in as_cases(one, wider, again=again)]
+            for side, again in ((lessons.fresh, False), (known[0], True))
         )
         return cls(
             net,

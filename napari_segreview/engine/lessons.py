@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from src_models.card import TrainedCard
 
 
-def as_cases(one: Corrected, card: TrainedCard, *, judging: bool = False) -> list[Case]:
+def as_cases(
+    one: Corrected, card: TrainedCard, *, judging: bool = False, again: bool = False
+) -> list[Case]:
     """The case as the model sees it, labels `IGNORE` where nothing was checked.
 
     Of several frames, or slices for a 2D net, those with a checked voxel, each a case.
     Background that may be a structure which did not exist when it was checked teaches
-    nothing; `judging` keeps it (`scores` leaves those structures out).
+    nothing; `judging` keeps it (`scores` leaves those structures out), and so does
+    `again`, in cases that are shown again: they are `blank` then.
 
     Raises
     ------
@@ -44,7 +47,8 @@ def as_cases(one: Corrected, card: TrainedCard, *, judging: bool = False) -> lis
     check_finite(one.scan.data, one.scan.name)
     images, spacing = as_images(one.scan, card)
     truth = np.where(one.checked, one.labels.data.astype(np.int16), np.int16(IGNORE))
-    if not judging and one.known is not None and one.known < card.net.classes:
+    blank = not judging and one.known is not None and one.known < card.net.classes
+    if blank and not again:
         truth[truth == 0] = IGNORE
     held = replace(one.scan, data=truth, has_channels=False)
     grey = card.model_copy(
@@ -59,6 +63,7 @@ def as_cases(one: Corrected, card: TrainedCard, *, judging: bool = False) -> lis
             image=np.ascontiguousarray(image),
             labels=np.ascontiguousarray(truth),
             spacing=spacing,
+            blank=blank,
         )
         for at, (image, truth) in enumerate(zip(images, labels, strict=True))
         if (truth != IGNORE).any()

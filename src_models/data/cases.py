@@ -36,6 +36,9 @@ class Case:
         Of the axes of space, array order.
     instances : (*S) integer, optional
         0 background, each object a number of its own; for border weights.
+    blank : bool
+        Whether what is background in it may be a structure that nobody knew of when it
+        was drawn.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Case:
     labels: npt.NDArray[Any]
     spacing: tuple[float, ...]
     instances: npt.NDArray[Any] | None = None
+    blank: bool = False
 
 
 def prepare(

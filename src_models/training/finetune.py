@@ -15,7 +15,7 @@ from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -115,7 +115,8 @@ def finetune(
     cases : sequence of Case
         Corrected ones; labels −1 where nothing was checked.
     replay : sequence of Case
-        Earlier ones, against forgetting.
+        Earlier ones, against forgetting. Background of a `blank` one teaches only that
+        it is none of what the model before knows.
     fold : Fold, optional
         What to learn from and what to measure on; `hold_out` of the cases without.
     before : nn.Module, optional
@@ -212,6 +213,13 @@ class _Clock:
         return Progress(round(1000 * self.along(step)), 1000, f"step {step}")
 
 
+class _Whose(NamedTuple):
+    """(B,) each: which samples are of cases shown again, which of blank ones."""
+
+    old: Tensor
+    blank: Tensor
+
+
 @dataclass(frozen=True, slots=True)
 class _Desk:
     """What the steps work with."""
@@ -301,8 +309,12 @@ def _steps(
     with closing(desk.maker.batches(*keys, workers=1)) as batches:
         for key, batch in zip(desk.maker.share.keys(*keys), batches, strict=False):
             step = key.step
-            old = torch.tensor([case in desk.old for case in desk.maker.drawn(key)])
-            losses.append(_learn(desk, batch, old, loss, tuning, step))
+            drawn = desk.maker.drawn(key)
+            whose = _Whose(
+                torch.tensor([case in desk.old for case in drawn]),
+                torch.tensor([case.blank for case in drawn]),
+            )
+            losses.append(_learn(desk, batch, whose, loss, tuning, step))
             along = desk.clock.along(step)
             due = int(along * tuning.checks) > checked and desk.clock.may_measure()
             due = due or along >= 1
@@ -324,9 +336,9 @@ def _measured(desk: _Desk, step: int) -> Generator[Progress, None, float]:
 
 
 def _learn(
-    desk: _Desk, batch: Batch, old: Tensor, loss: Loss, tuning: Tuning, step: int
+    desk: _Desk, batch: Batch, whose: _Whose, loss: Loss, tuning: Tuning, step: int
 ) -> float:
-    """One step; its loss. `old`: (B,) which samples are of cases shown again."""
+    """One step; its loss."""
     along = desk.clock.along(step - 1)
     rate = tuning.learning_rate * min(1.0, step / WARMUP)
     rate *= max(0.02, 0.5 * (1 + math.cos(math.pi * along)))
@@ -334,9 +346,9 @@ def _learn(
     late["lr"], early["lr"] = rate, rate if along >= tuning.light else 0.0
     desk.net.train()
     half = computes_half(tuning.device.partition(":")[0])
-    value, sound = _gradient(desk, batch, old, loss, tuning, half=half)
+    value, sound = _gradient(desk, batch, whose, loss, tuning, half=half)
     if half and not sound:  # rounding: over few voxels a norm divides by almost nothing
-        value, sound = _gradient(desk, batch, old, loss, tuning, half=False)
+        value, sound = _gradient(desk, batch, whose, loss, tuning, half=False)
     if not sound:
         raise InputError(
             f"the loss is not a number at step {step}; the best weights so far are "
@@ -348,10 +360,16 @@ def _learn(
 
 
 def _gradient(
-    desk: _Desk, batch: Batch, old: Tensor, loss: Loss, tuning: Tuning, *, half: bool
+    desk: _Desk,
+    batch: Batch,
+    whose: _Whose,
+    loss: Loss,
+    tuning: Tuning,
+    *,
+    half: bool,
 ) -> tuple[float, bool]:
     """The loss, its clipped gradient in the net; whether both are numbers."""
-    device = tuning.device
+    device, old = tuning.device, whose.old
     images, labels = batch.images.to(device), batch.labels.to(device)
     maps = {name: one.to(device) for name, one in batch.maps.items()}
     desk.optimizer.zero_grad(set_to_none=True)
@@ -359,7 +377,9 @@ def _gradient(
     with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=half):
         said = desk.net(images)
         earlier = _earlier(desk.before, images[old]) if remember else None
-    found = judge(loss, said, labels, maps)
+    blank = whose.blank.to(device).reshape(-1, *[1] * (labels.ndim - 1))
+    known = labels.masked_fill(blank & (labels == 0), IGNORE)
+    found = judge(loss, said, known, maps)
     if earlier is not None:
         share = old.float().mean().item()
         apart = distil(answer(said)[old], earlier, labels[old])

@@ -257,6 +257,10 @@ def test_background_may_be_what_did_not_exist_when_it_was_checked() -> None:
     )
     assert set(np.unique(taught.labels)) == {-1, 1}
     assert set(np.unique(judging.labels)) == {0, 1}
+    assert not judging.blank
+    (again,) = as_cases(earlier, CARD3, again=True)
+    assert set(np.unique(again.labels)) == {0, 1}
+    assert again.blank
     (whole,) = as_cases(replace(earlier, known=3), CARD3)
     assert set(np.unique(whole.labels)) == {0, 1}
 

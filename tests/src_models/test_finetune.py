@@ -202,6 +202,35 @@ def test_what_the_model_before_was_right_about_is_held(
     assert told == []
 
 
+def test_background_that_may_be_new_teaches_only_what_it_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loss sees none of it; the distance from the model before does."""
+    net, card = extend_head(fresh_net(), make_card(), more(2))
+    old = [replace(case, blank=True) for case in discs(3, seed=1)]
+    seen: dict[str, list[torch.Tensor]] = {"judge": [], "distil": []}
+    judge = page.judge
+
+    def spy_judge(loss: Any, said: Any, labels: torch.Tensor, maps: Any) -> Any:
+        seen["judge"].append(labels)
+        return judge(loss, said, labels, maps)
+
+    def spy_distil(logits: Any, earlier: Any, labels: torch.Tensor) -> Any:
+        seen["distil"].append(labels)
+        return distil(logits, earlier, labels)
+
+    monkeypatch.setattr(page, "judge", spy_judge)
+    monkeypatch.setattr(page, "distil", spy_distil)
+    monkeypatch.setattr(page, "computes_half", lambda _: False)
+    tuning = replace(QUICK, replay=0.9, batch=1)
+    drain(finetune(card, net, discs(3), tuning, replay=old, before=fresh_net()))
+    assert seen["distil"]
+    assert all((labels == 0).any() for labels in seen["distil"])
+    without = [labels for labels in seen["judge"] if not (labels == 0).any()]
+    assert len(without) == len(seen["distil"])
+    assert all((labels == -1).any() for labels in without)
+
+
 def test_it_stays_closer_to_the_model_before() -> None:
     before, card, old = fresh_net(), make_card(), discs(3, seed=1)
     images = torch.stack([torch.from_numpy(case.image).float() for case in old])
