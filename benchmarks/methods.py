@@ -117,8 +117,8 @@ COMPARISONS = (
     Comparison("nuclei-synseg", "the labelled modality's images as they are"),
     Comparison(
         "hippocampus-shape-consistency",
-        "the wanted modality's labelled scans alone",
-        masks=CUT_3D,
+        "the wanted contrast's labelled scans alone",
+        masks="hippocampus-shape-consistency",
     ),
 )
 
