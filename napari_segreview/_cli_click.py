@@ -37,14 +37,13 @@ def click_on(
     """
     import numpy as np
 
-    from napari_segreview.core.asking import plane_mask, question_for, stacked
-    from napari_segreview.core.clicks import (
-        Step,
-        drawn,
-        edited_planes,
-        patch_of,
-        reach,
+    from napari_segreview.core.asking import (
+        answer_patch,
+        plane_mask,
+        question_for,
+        stacked,
     )
+    from napari_segreview.core.clicks import Step, drawn, edited_planes, reach
     from napari_segreview.core.labels import LabelMap, LabelTable
     from napari_segreview.core.prompts import fitted
     from src_models.progress import Progress
@@ -62,10 +61,8 @@ def click_on(
             )
         step = Step("prompt", number, kept)
         question = question_for(scan, [*done, step], step)
-        box = prompt.plane.box(scan)
-        old = drawn(done, box)
-        answer = engine.answer(question).reshape(old.shape)
-        done.append(replace(step, patch=patch_of(box, old, answer)))
+        patch = answer_patch(scan, done, step, engine.answer(question))
+        done.append(replace(step, patch=patch))
     if through:
         masks = {one: plane_mask(scan, done, one) for one in edited_planes(done)}
         found = yield from engine.through(scan, masks)

@@ -43,13 +43,54 @@ def question_for(scan: Scan, done: Sequence[Step], step: Step) -> Question:
     plane = step.prompt.plane
     upto = [*done[: list(done).index(step) + 1]]
     first = next(n for n, s in enumerate(upto) if s.prompt and s.prompt.plane == plane)
-    previous, base = (plane_mask(scan, some, plane) for some in (upto, upto[:first]))
+    own = [one for one in upto if not _crosses(one, plane)]
+    known = own if _first_look(upto, plane) else upto
+    before = [one for one in upto[:first] if not _crosses(one, plane)]
+    previous, base = (plane_mask(scan, some, plane) for some in (known, before))
     return Question(
         scan=scan,
         plane=plane,
         prompts=prompts_in(upto, plane),
         previous=previous if previous.any() else None,
         base=base if base.any() else None,
+    )
+
+
+def answer_patch(scan: Scan, done: Sequence[Step], step: Step, mask: Mask) -> Patch:
+    """What the answer to a step, not yet answered, makes of its plane.
+
+    Parameters
+    ----------
+    done : sequence of Step
+        Those before it.
+    mask : (y, x) or (z, y, x) bool
+    """
+    if step.prompt is None:
+        raise ValueError("only a prompt has an answer")
+    plane = step.prompt.plane
+    box = plane.box(scan)
+    old = drawn(done, box)
+    new = mask.reshape(old.shape)
+    if _first_look([*done, step], plane):
+        new = new | drawn([one for one in done if _crosses(one, plane)], box)
+    return patch_of(box, old, new)
+
+
+def _crosses(step: Step, plane: Plane) -> bool:
+    """Whether a step answered in a slice that meets the plane in a line only."""
+    axes = {plane.axis, step.prompt.plane.axis if step.prompt else None}
+    return None not in axes and len(axes) == 2
+
+
+def _first_look(steps: Sequence[Step], plane: Plane) -> bool:
+    """Whether only marks of what belongs, and no answer, lie in the plane so far.
+
+    The lines where slices cross it say little of the structure there: they are kept, but
+    not taken for a mask that the next answer has to resemble.
+    """
+    there = [one for one in steps if one.prompt and one.prompt.plane == plane]
+    return all(
+        one.patch is None and getattr(one.prompt, "positive", True) for one in there
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_segreview.core.asking import (
+    answer_patch,
     answering,
     plane_mask,
     question_for,
@@ -30,7 +31,7 @@ from napari_segreview.core.clicks import (
 from napari_segreview.core.errors import in_one_line
 from napari_segreview.core.jobs import Job
 from napari_segreview.core.labels import Label, LabelTable, default_color
-from napari_segreview.core.prompts import fitted
+from napari_segreview.core.prompts import IN_A_SLICE, Box, Lasso, fitted
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -183,6 +184,8 @@ class Clicking:
     def _prompt(self, prompt: Prompt) -> None:
         scan = self._scan_now()
         if self._clicks.whole and scan.grid.ndim == 3:
+            if isinstance(prompt, (Box, Lasso)):
+                raise InputError(IN_A_SLICE)
             prompt = replace(prompt, plane=replace(prompt.plane, axis=None, index=0))
         kept = fitted(prompt, scan)
         if kept is None:
@@ -233,19 +236,19 @@ class Clicking:
         self._become(waiting=False)
         tickets = [step.ticket for step in self._clicks.done]
         if asked.ticket in tickets and self._still_there(question.scan):
-            at, box = tickets.index(asked.ticket), question.plane.box(question.scan)
-            done = self._clicks.done
-            old = drawn(done[:at], box)
-            patch = patch_of(box, old, mask.reshape(old.shape))
+            at, done = tickets.index(asked.ticket), self._clicks.done
+            patch = answer_patch(question.scan, done[:at], asked, mask)
             new = replace(asked, patch=patch)
             self._become(done=(*done[:at], new, *done[at + 1 :]))
         self._ask()
 
     def _unable(self, asked: Step, error: Exception) -> None:
-        """A prompt that cannot be answered is none."""
+        """A prompt that cannot be answered is none; of one that was undone no word."""
         left = tuple(s for s in self._clicks.done if s.ticket != asked.ticket)
+        known = left != self._clicks.done
         self._become(waiting=False, done=left)
-        self._host.say(fault=in_one_line(error))
+        if known:
+            self._host.say(fault=in_one_line(error))
         self._ask()
 
     def _still_there(self, scan: Scan) -> bool:

@@ -115,6 +115,10 @@ class Lasso:
 
 
 Prompt = Point | Scribble | Box | Lasso
+IN_A_SLICE = (
+    "In 3D the object is marked with points and scribbles; turn “In 3D” off to use a box "
+    "or a lasso in one slice."
+)
 
 
 def flat(prompt: Prompt, ndim: int) -> Floats:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_segreview.core.prompts import Box, Lasso, flat
+from napari_segreview.core.prompts import IN_A_SLICE, Box, Lasso, flat
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,10 +77,7 @@ def as_spots(prompt: Any) -> list[Spot]:
     from src_models.interactive.volume_maps import Spot
 
     if isinstance(prompt, (Box, Lasso)):
-        raise InputError(
-            "In 3D the object is marked with points and scribbles; turn “In 3D” off to "
-            "use a box or a lasso in one slice."
-        )
+        raise InputError(IN_A_SLICE)
     places = flat(prompt, 3)
     if len(places) > STEPS:
         places = places[np.linspace(0, len(places) - 1, STEPS).astype(int)]

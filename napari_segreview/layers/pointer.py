@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 LEFT, RIGHT = 1, 2
 KEYS = {"P": "point", "B": "box", "S": "scribble", "L": "lasso"}
+DRAGGED = {  # tool → how many places it needs, and what to do
+    "box": (2, "Drag a rectangle round the structure."),
+    "lasso": (3, "Drag a closed curve round the structure."),
+}
 
 
 class Pointer:
@@ -52,6 +56,7 @@ class Pointer:
         self._viewer.mouse_drag_callbacks.remove(self._pressed)
         self._viewer.layers.selection.events.active.disconnect(self._bind)
         self._session.changed.disconnect(self._changed)
+        self._preview.close()
         self._unbind()
 
     # ── what the session says ──────────────────────────────────────────────────
@@ -69,7 +74,7 @@ class Pointer:
         if (clicks.done, clicks.label) != (old.done, old.label):
             image = self._image()
             self._preview.show(image, self._session.clicking.scan, clicks)
-            if len(clicks.undone) != len(old.undone) and clicks.done:
+            if abs(len(clicks.undone) - len(old.undone)) == 1:
                 self._follow(image, old, clicks)
 
     def _follow(self, image: Layer | None, old: Clicks, clicks: Clicks) -> None:
@@ -113,9 +118,13 @@ class Pointer:
             self._show_draft(image, scan, draft)
             yield
         event.handled = True
-        self._session.clicking.prompt(
-            _prompt(clicks.tool, plane, places, positive=positive)
-        )
+        fewest, wanted = DRAGGED.get(clicks.tool, (1, ""))
+        if len(places) < fewest:
+            self._session.say(fault=wanted)
+        else:
+            self._session.clicking.prompt(
+                _prompt(clicks.tool, plane, places, positive=positive)
+            )
         self._redraw()
 
     def _pressed_twice(self, _: Any, event: Any) -> None:

@@ -41,6 +41,12 @@ class Preview:
         self._outline: Labels | None = None
         self._marks: Points | None = None
         self._steps: tuple[Step, ...] = ()  # that the outline shows
+        self._sizes = np.zeros(0)  # of the marks, in pixels of the screen
+        viewer.scene.camera.events.zoom.connect(self._zoomed)
+
+    def close(self) -> None:
+        """Let go of the viewer's camera."""
+        self._viewer.scene.camera.events.zoom.disconnect(self._zoomed)
 
     def show(self, image: Layer | None, scan: Scan | None, clicks: Clicks) -> None:
         """Draw the object that is open on its image; nothing if none is."""
@@ -64,17 +70,31 @@ class Preview:
             colours += [POSITIVE if belongs else NEGATIVE] * len(along)
             sizes += [DOT if len(prompt.places) == 1 else LINE] * len(along)
         layer = self._marks_layer(image)
-        scale = float(np.min(np.abs(image.scale[-2:]))) / self._zoom(image)
         layer.data = np.concatenate(places)
+        self._sizes = np.array(sizes, float)
         if len(layer.data):
             layer.symbol = symbols
             layer.face_color = layer.border_color = colours
-            layer.size = np.array(sizes) * scale
+            layer.size = self._sizes / self._zoom
 
-    def _zoom(self, image: Layer) -> float:
-        """Pixels of the screen for a voxel."""
-        voxel = float(np.min(np.abs(image.scale[-2:])))
-        return max(float(self._viewer.scene.camera.zoom) * voxel, 1e-6)
+    @property
+    def _zoom(self) -> float:
+        """Pixels of the screen for a unit of the world."""
+        return max(float(self._viewer.scene.camera.zoom), 1e-6)
+
+    def _zoomed(self, _: Any = None) -> None:
+        """Marks and outline stay as wide on the screen as they were."""
+        marks, outlined = self._marks, self._outline
+        if marks is not None and 0 < len(marks.data) == len(self._sizes):
+            marks.size = self._sizes / self._zoom
+        if outlined is not None:
+            self._set_width(outlined)
+
+    def _set_width(self, layer: Labels) -> None:
+        voxel = float(np.min(np.abs(layer.scale[-2:])))
+        width = max(1, round(WIDTH / (self._zoom * voxel)))
+        if layer.contour != width:
+            layer.contour = width
 
     def _show_outline(self, image: Layer, scan: Scan, clicks: Clicks) -> None:
         layer = self._outline_layer(image, scan)
@@ -84,7 +104,7 @@ class Preview:
             layer.data[box] = drawn(clicks.done, box)
             layer.refresh()
         self._steps = clicks.done
-        layer.contour = max(1, round(WIDTH / self._zoom(image)))
+        self._set_width(layer)
         colour = (*clicks.table.color(clicks.label), 1.0)
         layer.colormap = DirectLabelColormap(color_dict={None: colour, 0: (0, 0, 0, 0)})
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from napari_segreview.core.asking import plane_mask
 from napari_segreview.core.clicks import amount, click_view
 from napari_segreview.core.geometry import Grid
-from napari_segreview.core.prompts import Plane
+from napari_segreview.core.prompts import Box, Lasso, Plane, Point, Scribble
 from src_models.errors import InputError
 
 
@@ -59,6 +59,56 @@ def test_questions_carry_all_prompts_of_their_plane_and_the_mask_so_far() -> Non
     assert last.prompts == (point(1, 3, 3), point(1, 0, 0, False))
     assert last.previous.sum() == 9
     assert last.base is None
+
+
+def test_a_slice_that_others_cross_is_looked_at_anew() -> None:
+    """Their lines stay, but are no mask that the first answer has to resemble."""
+    desk = Desk()
+    desk.click(1, 3, 3)
+    across = Point(Plane(1, 3), (1.0, 3.0, 3.0))
+    desk.clicking.prompt(across)
+    question = desk.engine.questions[-1]
+    assert question.previous is None
+    assert question.base is None
+    assert line(desk) == "2 clicks · 15.0 ml (+6.00)"  # 9 and 9 voxels, 3 in common
+    desk.clicking.prompt(Point(Plane(1, 3), (3.0, 3.0, 6.0)))
+    assert desk.engine.questions[-1].previous.sum() == 9
+    assert desk.engine.questions[-1].base is None
+
+
+def test_a_slice_that_others_cross_keeps_what_they_found() -> None:
+    desk = Desk()
+    desk.click(0, 3, 1)
+    desk.clicking.prompt(Point(Plane(1, 3), (3.0, 3.0, 6.0)))
+    assert plane_mask(desk.scan, desk.clicks.done, Plane(0, 0)).sum() == 9
+    desk.clicking.prompt(Point(Plane(1, 3), (0.0, 3.0, 1.0), positive=False))
+    assert plane_mask(desk.scan, desk.clicks.done, Plane(0, 0)).sum() == 6
+
+
+def test_what_does_not_belong_is_first_told_where_slices_cross() -> None:
+    desk = Desk()
+    desk.click(1, 3, 3)
+    desk.clicking.prompt(Point(Plane(1, 3), (1.0, 3.0, 3.0), positive=False))
+    assert desk.engine.questions[-1].previous.sum() == 3
+    assert line(desk) == "2 clicks · 6.00 ml (−3.00)"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        Box(Plane(0, 1), (1.0, 1.0, 1.0), (1.0, 4.0, 4.0)),
+        Lasso(Plane(0, 1), ((1.0, 1.0, 1.0), (1.0, 4.0, 1.0), (1.0, 4.0, 4.0))),
+    ],
+)
+def test_a_volume_is_not_marked_with_what_lies_in_a_slice(prompt: Box | Lasso) -> None:
+    desk = Desk()
+    desk.clicking.choose_whole(True)
+    desk.clicking.prompt(prompt)
+    assert "turn “In 3D” off" in desk.session.state.fault
+    assert desk.clicks.done == ()
+    places = ((1.0, 1.0, 1.0), (1.0, 4.0, 1.0))
+    desk.clicking.prompt(Scribble(Plane(0, 1), places))
+    assert len(desk.clicks.done) == 1
 
 
 def test_a_click_on_the_whole_volume() -> None:
@@ -307,6 +357,16 @@ def test_a_fault_takes_its_click_back() -> None:
     desk.engine.wrong = None
     desk.click(1, 5, 5)
     assert len(desk.clicks.done) == 2
+
+
+def test_the_fault_of_an_undone_click_is_not_told() -> None:
+    desk = Desk(at_once=False)
+    desk.click(1, 3, 3)
+    desk.clicking.undo()
+    desk.engine.wrong = InputError("wanted this, got that")
+    desk.later.run()
+    assert desk.session.state.fault == ""
+    assert not desk.clicks.waiting
 
 
 # ── through slices ─────────────────────────────────────────────────────────────

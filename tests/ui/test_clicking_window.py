@@ -410,6 +410,39 @@ def test_what_cannot_be_clicked_is_said(
     assert desk.clicks.done == ()
 
 
+def test_a_box_and_a_lasso_want_a_drag(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk("3D")
+    for tool, said in (("box", "Drag a rectangle"), ("lasso", "Drag a closed curve")):
+        desk.session.clicking.choose_tool(tool)
+        desk.click(0, 15, 20)
+        assert desk.session.state.fault.startswith(said)
+    desk.session.clicking.choose_whole(True)
+    desk.drag((0, 3, 3), (0, 3, 30), (0, 25, 30), (0, 25, 3))
+    assert "turn “In 3D” off" in desk.session.state.fault
+    assert desk.clicks.done == ()
+    assert MARKS not in desk.viewer.layers
+
+
+def test_marks_are_as_wide_on_the_screen_however_near(
+    open_desk: Callable[..., Desk], qtbot: Any
+) -> None:
+    desk = open_desk("3D anisotropic")
+    camera = desk.viewer.scene.camera
+    camera.zoom = 1.0
+    desk.session.clicking.choose_tool("point")
+    desk.click(0, 15, 20)
+    answered(qtbot, desk)
+    marks, outline = desk.viewer.layers[MARKS], desk.viewer.layers[OUTLINE]
+    size, width = float(marks.size[0]), outline.contour
+    assert width > 1
+    camera.zoom = 8.0
+    assert np.allclose(marks.size, size / 8)
+    assert outline.contour == 1
+    camera.zoom = 1.0
+    assert np.allclose(marks.size, size)
+    assert outline.contour == width
+
+
 def test_time_may_not_be_one_of_the_axes(open_desk: Callable[..., Desk]) -> None:
     desk = open_desk("2D over time")
     desk.session.clicking.choose_tool("point")
@@ -431,6 +464,8 @@ def test_undo_goes_to_the_slice_of_the_click(
     desk.viewer.dims.set_point(0, there[0])
     press(qtbot, desk.panel.undo)
     assert desk.viewer.dims.point[0] == there[1]
+    press(qtbot, desk.panel.undo)  # the first, with nothing left
+    assert desk.viewer.dims.point[0] == there[0]
 
 
 def test_the_user_deletes_the_outline(
