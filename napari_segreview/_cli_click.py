@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -119,6 +120,10 @@ def click(
         raise InputError(
             f"{scan.name}: --volume wants a 3D scan, and no --through beside it"
         )
+    if volume and (box or lasso):
+        raise InputError(
+            "--volume wants points and scribbles: a --box or a --lasso lies in one slice"
+        )
     texts = {"box": box, "lasso": lasso, "scribble": scribble, "point": point}
     prompts = _prompts(texts, scan, axis, frame, whole=volume)
     terminal: Terminal = context.obj
@@ -182,7 +187,7 @@ def _place(text: str, ndim: int) -> Place:
         place = tuple(float(part) for part in text.split(","))
     except ValueError:
         place = ()
-    if len(place) != ndim:
+    if len(place) != ndim or not all(map(isfinite, place)):
         raise InputError(f"{text}: wanted {','.join(AXES[-ndim:])} in voxels")
     return place
 

@@ -82,6 +82,8 @@ def test_prompts_are_read(kind: str, text: str, axis: str, prompt: Any) -> None:
     [
         ("point", "1,2", "z", 0, "wanted z,y,x in voxels"),
         ("point", "1,a,2", "z", 0, "wanted z,y,x in voxels"),
+        ("point", "nan,2,3", "z", 0, "wanted z,y,x in voxels"),
+        ("point", "1,inf,3", "y", 0, "wanted z,y,x in voxels"),
         ("point", "1,2,3:1,2,4", "z", 0, "wanted 1 places, got 2"),
         ("box", "1,2,3", "z", 0, "wanted 2 places, got 1"),
         ("box", "-1,2,3:1,4,5", "z", 0, "only points and scribbles"),
@@ -127,6 +129,17 @@ def test_a_volume_is_clicked_through(
     image = nib.load(tmp_path / "m.nii.gz")
     assert np.allclose(image.affine, affine)
     assert np.array_equal(np.asarray(image.dataobj) > 0, data > 0)
+
+
+def test_a_box_says_nothing_of_a_volume(
+    segreview: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    data = np.zeros((20, 20, 5), np.int16)
+    nib.Nifti1Image(data, np.eye(4)).to_filename(tmp_path / "a.nii")
+    box = ("--volume", "--box", "2,3,3:2,9,9")
+    status, _, err = segreview("click", "a.nii", *box, "-o", "m.nii")
+    assert status == 1
+    assert "--volume wants points and scribbles" in err
 
 
 @pytest.mark.parametrize(

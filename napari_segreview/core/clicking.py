@@ -30,7 +30,7 @@ from napari_segreview.core.clicks import (
 )
 from napari_segreview.core.errors import in_one_line
 from napari_segreview.core.jobs import Job
-from napari_segreview.core.labels import Label, LabelTable, default_color
+from napari_segreview.core.labels import Label, LabelTable, default_color, values_in
 from napari_segreview.core.prompts import IN_A_SLICE, Box, Lasso, fitted
 from src_models.errors import InputError
 
@@ -320,6 +320,7 @@ class Clicking:
         if clicks.label in clicks.table and clicks.label not in self._shelf.table(key):
             self._shelf.name_label(key, clicks.table[clicks.label])
         kept = wanted - int(mask.sum())
+        self._become(present=tuple(sorted({*clicks.present, clicks.label})))
         self._drop()
         said = (
             f"{amount(wanted - kept, scan.grid)} is {clicks.table.name(clicks.label)}."
@@ -360,7 +361,7 @@ class Clicking:
 
     def labels_changed(self) -> None:
         """Other labels are corrected."""
-        self._become(table=self._table())
+        self._become(table=self._table(), present=self._present())
 
     def _scan_now(self) -> Scan:
         """The chosen scan as it is by now."""
@@ -379,6 +380,14 @@ class Clicking:
         own = self._clicks.table.rows if self._clicks.label not in table else ()
         new = [row for row in own if row.value == self._clicks.label]
         return LabelTable((*table.rows, *new))
+
+    def _present(self) -> tuple[int, ...]:
+        """Labels that occur in the layer that is corrected."""
+        key = self._host.state.work.layer
+        try:
+            return values_in(self._shelf.label_map(key).data) if key else ()
+        except InputError:
+            return ()
 
     def _new(self, kind: Kind, **facts: Any) -> Step:
         self._tickets += 1

@@ -72,7 +72,9 @@ class Clicks:
     label : int
         The value that it becomes.
     table : LabelTable
-        Labels to choose from.
+        Labels to choose from, by name.
+    present : tuple of int
+        Labels to choose from that occur, whether they have a name or not.
     whole : bool
         Whether a prompt on a 3D scan speaks of all of it, not of its slice.
     protect : bool
@@ -88,6 +90,7 @@ class Clicks:
     positive: bool = True
     label: int = 1
     table: LabelTable = field(default_factory=LabelTable)
+    present: tuple[int, ...] = ()
     whole: bool = False
     protect: bool = True
     done: tuple[Step, ...] = ()
@@ -122,7 +125,7 @@ def click_view(clicks: Clicks, grid: Grid | None, *, busy: bool = False) -> Clic
     """Pure: the same clicks give the same view."""
     answered = any(step.patch is not None for step in clicks.done)
     why_not = _why_not_through(clicks, grid)
-    values = sorted({*clicks.table, clicks.label})
+    values = sorted({*clicks.table, *clicks.present, clicks.label})
     return ClickView(
         line=_line(clicks, grid),
         choices=tuple((value, clicks.table.name(value)) for value in values),

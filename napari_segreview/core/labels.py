@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from napari_segreview.core.geometry import Grid
 
 RGB = tuple[float, float, float]
+PIECE = 1 << 20  # voxels that are sorted at once
 
 # Apart in hue and lightness, also for most colour-blind readers (Okabe & Ito 2008).
 PALETTE: tuple[RGB, ...] = (
@@ -132,6 +134,15 @@ class LabelTable(Mapping[int, Label]):
     def color(self, value: int) -> RGB:
         row = self._by_value.get(value)
         return row.color if row else default_color(value)
+
+
+def values_in(data: npt.NDArray[Any]) -> tuple[int, ...]:
+    """The labels that occur in an array of whole numbers, in order; 0 is none."""
+    found: set[int] = set()
+    flat = data.reshape(-1)
+    for start in range(0, flat.size, PIECE):  # a whole volume sorts slowly
+        found.update(np.unique(flat[start : start + PIECE]).tolist())
+    return tuple(sorted(found - {0}))
 
 
 def default_color(value: int) -> RGB:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from napari_segreview.core.asking import plane_mask
 from napari_segreview.core.clicks import amount, click_view
 from napari_segreview.core.geometry import Grid
+from napari_segreview.core.labels import LabelMap, LabelTable
 from napari_segreview.core.prompts import Box, Lasso, Plane, Point, Scribble
 from src_models.errors import InputError
 
@@ -216,6 +217,31 @@ def test_thousands_of_labels() -> None:
     desk.click(1, 4, 4)
     desk.clicking.accept()
     assert (desk.labels == 5042).sum() == 9
+
+
+def test_labels_without_a_name_can_be_chosen_and_mended() -> None:
+    """Few files name their labels."""
+    desk = Desk()
+    bare = LabelMap(
+        data=np.arange(168, dtype=np.uint8).reshape(SHAPE) % 4 * 3,
+        grid=desk.scan.grid,
+        table=LabelTable(),
+        name="bare",
+    )
+    desk.correct(desk.shelf.add(bare).key)
+    shown = click_view(desk.clicks, desk.scan.grid)
+    assert shown.choices == tuple((n, f"label {n}") for n in (1, 3, 6, 9))
+    desk.clicking.choose_label(6)
+    desk.clicking.take_up(6)
+    assert line(desk).startswith("0 clicks · 42.0 ml")
+    desk.clicking.reset()
+    desk.clicking.choose_label(4)
+    desk.click(1, 3, 3)
+    desk.clicking.choose_protect(False)
+    desk.clicking.accept()
+    desk.clicking.choose_label(9)
+    choices = click_view(desk.clicks, desk.scan.grid).choices
+    assert [value for value, _ in choices] == [3, 4, 6, 9]
 
 
 def test_a_value_that_the_labels_cannot_hold_is_refused() -> None:
