@@ -165,7 +165,9 @@ def parsed(kind: str, text: str, scan: Scan, axis: str, frame: int) -> Prompt:
     from napari_segreview.core import prompts as make
 
     positive = not text.startswith("-")
-    places = [_place(part, scan.grid.ndim) for part in text.lstrip("-").split(":")]
+    places = [
+        _place(part, scan.grid.ndim) for part in text.removeprefix("-").split(":")
+    ]
     plane = _plane(places, scan, axis, frame)
     needed = {"point": 1, "box": 2}
     if len(places) != needed.get(kind, max(len(places), 2)):

@@ -94,6 +94,7 @@ class Clicking:
         self._clicks = NO_CLICKS
         self._scan: Scan | None = None  # that the steps belong to
         self._key = ""  # of its layer
+        self._made: Label | None = None  # new, and in no layer yet
         self._tickets = 0
         self._warm = False
 
@@ -153,8 +154,8 @@ class Clicking:
         value = 1 + max(highest, self._clicks.label if self._clicks.table else 0)
         value = max([value, *(one + 1 for one in self._clicks.table)])
         row = Label(value, name.strip() or f"label {value}", default_color(value))
-        table = self._table()
-        self._become(label=value, table=LabelTable((*table.rows, row)))
+        self._made = row
+        self._become(label=value, table=self._table())
 
     def take_up(self, value: int) -> None:
         """An existing label becomes the object: clicks mend it, accepting puts it back."""
@@ -320,6 +321,8 @@ class Clicking:
         if clicks.label in clicks.table and clicks.label not in self._shelf.table(key):
             self._shelf.name_label(key, clicks.table[clicks.label])
         kept = wanted - int(mask.sum())
+        if self._made is not None and self._made.value == clicks.label:
+            self._made = None
         self._become(present=tuple(sorted({*clicks.present, clicks.label})))
         self._drop()
         said = (
@@ -371,15 +374,16 @@ class Clicking:
         return self._shelf.scan(key)
 
     def _table(self) -> LabelTable:
-        """Labels of the layer that is corrected, then those that are new."""
+        """Labels of the layer that is corrected, then the one that is new."""
         key = self._host.state.work.layer
         try:
             table = self._shelf.table(key) if key else LabelTable()
         except InputError:
             table = LabelTable()
-        own = self._clicks.table.rows if self._clicks.label not in table else ()
-        new = [row for row in own if row.value == self._clicks.label]
-        return LabelTable((*table.rows, *new))
+        made = self._made
+        if made is None or made.value in table:
+            return table
+        return LabelTable((*table.rows, made))
 
     def _present(self) -> tuple[int, ...]:
         """Labels that occur in the layer that is corrected."""

@@ -219,6 +219,17 @@ def test_thousands_of_labels() -> None:
     assert (desk.labels == 5042).sum() == 9
 
 
+def test_a_new_label_can_be_left_and_chosen_again() -> None:
+    desk = Desk()
+    desk.clicking.new_label("tumour")
+    desk.clicking.choose_label(1)
+    desk.click(1, 3, 3)
+    desk.clicking.accept()
+    desk.clicking.choose_tool("point")
+    choices = click_view(desk.clicks, desk.scan.grid).choices
+    assert choices == ((1, "liver"), (2, "vein"), (3, "tumour"))
+
+
 def test_labels_without_a_name_can_be_chosen_and_mended() -> None:
     """Few files name their labels."""
     desk = Desk()
