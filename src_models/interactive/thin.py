@@ -48,7 +48,12 @@ def side_of_tree(looks: Sequence[Look]) -> int:
     """Pixels that a window on the image should span to follow what was clicked.
 
     0 unless a look shows it thin, long and leaving by two sides of the window. The mean,
-    in the logarithm, over those that do: close views draw it too thin, wide ones too thick.
+    in the logarithm, of the closest two that do: the wider a view, the thicker it draws.
+
+    Parameters
+    ----------
+    looks : sequence of Look
+        The widest first.
     """
     sides = []
     for found in looks:
@@ -62,7 +67,7 @@ def side_of_tree(looks: Sequence[Look]) -> int:
         long = mask.sum() > LONG * thick**2
         if left_by >= 2 and long and 0 < thick * SLIM < size:
             sides.append(round(BEST * thick * found.window.side / size))
-    return round(float(np.exp(np.mean(np.log(sides))))) if sides else 0
+    return round(float(np.exp(np.mean(np.log(sides[-2:]))))) if sides else 0
 
 
 def connected(mask: Mask, places: npt.NDArray[np.floating[Any]]) -> Mask:
