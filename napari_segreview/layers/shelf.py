@@ -203,6 +203,7 @@ class NapariShelf:
                 f"{layer.name} is read-only: duplicate the layer and choose the copy "
                 "under Correct"
             )
+        layer.visible = True  # what is written is seen
         if key in self._edits:
             self._edits[key].write(box, values, tool, label)
         else:  # no journals are kept here

@@ -107,6 +107,14 @@ def test_what_is_written_is_kept_and_undone(shelf: NapariShelf, tmp_path: Path) 
     keeper.close()
 
 
+def test_what_is_written_is_seen(shelf: NapariShelf) -> None:
+    key, _ = keys(shelf)
+    layer = shelf._get(key, Labels)
+    layer.visible = False
+    shelf.write(key, BOX, np.ones((1, 2, 3), np.uint8), "click", 1)
+    assert layer.visible
+
+
 def test_a_read_only_layer_is_not_written_to(shelf: NapariShelf) -> None:
     key, _ = keys(shelf)
     shelf.freeze(key)
