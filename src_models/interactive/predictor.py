@@ -22,6 +22,7 @@ from src_models.interactive.thin import (
     is_tree,
     side_of_tree,
     spread,
+    thick_at,
     thickness,
 )
 
@@ -156,7 +157,10 @@ class ClickPredictor:
             return looks[best].mask()
         found = spread(self._looks, prompts, self.shape, side) > 0
         wanted = [spots(one) for one in prompts if _wanted(one)]
-        return connected(found, np.concatenate([np.zeros((0, 2)), *wanted]))
+        places = np.concatenate([np.zeros((0, 2)), *wanted])
+        if thick_at(found, places):
+            return looks[best].mask()
+        return connected(found, places)
 
     def first_looks(
         self, prompts: Sequence[Prompt], widest: float = np.inf

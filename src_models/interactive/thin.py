@@ -28,6 +28,7 @@ SLIM = 9  # thicknesses that a window spans at least, of what may be followed
 LONG = 12  # squared thicknesses of its area
 GAP = 8  # thicknesses that may be missing between two pieces of one structure
 MOST = 36  # windows over a picture; there are wider ones if they were more
+DEEPEST = 1.35  # thicknesses from the nearest rim
 STEP = 0.75  # of a window's side, from one to the next
 
 
@@ -68,6 +69,17 @@ def side_of_tree(looks: Sequence[Look]) -> int:
         if left_by >= 2 and long and 0 < thick * SLIM < size:
             sides.append(round(BEST * thick * found.window.side / size))
     return round(float(np.exp(np.mean(np.log(sides[-2:]))))) if sides else 0
+
+
+def thick_at(mask: Mask, places: npt.NDArray[np.floating[Any]]) -> bool:
+    """Whether a place lies deeper in a mask than a thin structure has room for.
+
+    As a click on the disc of a fundus does, from which vessels run in all directions.
+    """
+    depth = ndimage.distance_transform_edt(mask)
+    at = np.clip(np.rint(places).astype(int), 0, np.array(mask.shape) - 1)
+    deepest = float(depth[at[:, 0], at[:, 1]].max(initial=0))
+    return deepest > DEEPEST * thickness(mask)
 
 
 def connected(mask: Mask, places: npt.NDArray[np.floating[Any]]) -> Mask:

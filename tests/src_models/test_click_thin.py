@@ -23,6 +23,7 @@ from src_models.interactive.thin import (
     is_tree,
     side_of_tree,
     spread,
+    thick_at,
     thickness,
     tiles,
 )
@@ -155,6 +156,15 @@ class TestTree:
         assert not kept[25, 25]
         nowhere = connected(mask, np.array([[0.0, 0.0]]))
         np.testing.assert_array_equal(nowhere, mask)
+
+    def test_a_blob_on_lines_is_thick(self) -> None:
+        mask = cross()
+        assert not thick_at(mask, np.array([[200.0, 200.0]]))
+        y, x = np.ogrid[:400, :400]
+        mask |= (y - 200) ** 2 + (x - 200) ** 2 < 15**2
+        assert thick_at(mask, np.array([[200.0, 200.0]]))
+        assert not thick_at(mask, np.array([[200.0, 50.0]]))
+        assert not thick_at(mask, np.zeros((0, 2)))
 
     def test_what_is_a_tree(self) -> None:
         assert is_tree(cross())
