@@ -114,16 +114,7 @@ def click(
 
     check_writable(output)
     scan = read_one(image)
-    if through and scan.grid.ndim != 3:
-        raise InputError(f"{scan.name}: --through wants a 3D scan, this one is 2D")
-    if volume and (scan.grid.ndim != 3 or through):
-        raise InputError(
-            f"{scan.name}: --volume wants a 3D scan, and no --through beside it"
-        )
-    if volume and (box or lasso):
-        raise InputError(
-            "--volume wants points and scribbles: a --box or a --lasso lies in one slice"
-        )
+    _check_way(scan, through=through, volume=volume, in_a_slice=bool(box or lasso))
     texts = {"box": box, "lasso": lasso, "scribble": scribble, "point": point}
     prompts = _prompts(texts, scan, axis, frame, whole=volume)
     terminal: Terminal = context.obj
@@ -132,6 +123,20 @@ def click(
     size = amount(int(labels.data.sum()), scan.grid)
     clicks = f"{len(prompts)} click" + ("s" if len(prompts) != 1 else "")
     typer.echo(f"{clicks}: {size}\nWrote {output}")
+
+
+def _check_way(scan: Scan, *, through: bool, volume: bool, in_a_slice: bool) -> None:
+    """Refuse ways through a scan that has none, or that do not go together."""
+    if through and scan.grid.ndim != 3:
+        raise InputError(f"{scan.name}: --through wants a 3D scan, this one is 2D")
+    if volume and (scan.grid.ndim != 3 or through):
+        raise InputError(
+            f"{scan.name}: --volume wants a 3D scan, and no --through beside it"
+        )
+    if volume and in_a_slice:
+        raise InputError(
+            "--volume wants points and scribbles: a --box or a --lasso lies in one slice"
+        )
 
 
 def _prompts(

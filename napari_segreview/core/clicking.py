@@ -17,6 +17,7 @@ from napari_segreview.core.asking import (
     unanswered,
     warming,
 )
+from napari_segreview.core.click_labels import choosable, values_on
 from napari_segreview.core.clicks import (
     NO_CLICKS,
     Clicks,
@@ -30,7 +31,7 @@ from napari_segreview.core.clicks import (
 )
 from napari_segreview.core.errors import in_one_line
 from napari_segreview.core.jobs import Job
-from napari_segreview.core.labels import Label, LabelTable, default_color, values_in
+from napari_segreview.core.labels import Label, LabelTable, default_color
 from napari_segreview.core.prompts import IN_A_SLICE, Box, Lasso, fitted
 from src_models.errors import InputError
 
@@ -364,7 +365,8 @@ class Clicking:
 
     def labels_changed(self) -> None:
         """Other labels are corrected."""
-        self._become(table=self._table(), present=self._present())
+        found = values_on(self._shelf, self._host.state.work.layer)
+        self._become(table=self._table(), present=found)
 
     def _scan_now(self) -> Scan:
         """The chosen scan as it is by now."""
@@ -374,24 +376,7 @@ class Clicking:
         return self._shelf.scan(key)
 
     def _table(self) -> LabelTable:
-        """Labels of the layer that is corrected, then the one that is new."""
-        key = self._host.state.work.layer
-        try:
-            table = self._shelf.table(key) if key else LabelTable()
-        except InputError:
-            table = LabelTable()
-        made = self._made
-        if made is None or made.value in table:
-            return table
-        return LabelTable((*table.rows, made))
-
-    def _present(self) -> tuple[int, ...]:
-        """Labels that occur in the layer that is corrected."""
-        key = self._host.state.work.layer
-        try:
-            return values_in(self._shelf.label_map(key).data) if key else ()
-        except InputError:
-            return ()
+        return choosable(self._shelf, self._host.state.work.layer, self._made)
 
     def _new(self, kind: Kind, **facts: Any) -> Step:
         self._tickets += 1
