@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from psygnal import Signal
 
 from src_models.errors import InputError
-from src_models.progress import Progress
+from src_models.progress import Curve, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -55,7 +55,8 @@ class Job(Generic[T]):
             with closing(self._steps) as steps:
                 while not self._stop.is_set():
                     held = next(steps)
-                    if time.monotonic() - told >= QUIET_S:
+                    news = isinstance(held, Curve)  # a measurement: never left out
+                    if news or time.monotonic() - told >= QUIET_S:
                         told = time.monotonic()
                         self.progressed.emit(held)
                         held = None

@@ -11,7 +11,7 @@ import pytest
 from napari_segreview.core import jobs
 from napari_segreview.core.jobs import Job
 from src_models.errors import InputError
-from src_models.progress import Progress
+from src_models.progress import Curve, Point, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -154,6 +154,20 @@ def test_quick_steps_are_not_all_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told[0] == 1
     assert 3 <= len(told) <= 6
     assert ends(heard) == ["finished"]
+
+
+def test_every_measurement_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "QUIET_S", 3600.0)
+
+    def steps() -> Generator[Progress, None, None]:
+        for number in range(3):
+            yield Progress(number, 3)
+            yield Curve(number, 3, "", (Point(number, 1.0, 0.5),))
+
+    job, told = Job(steps()), list[Progress]()
+    job.progressed.connect(told.append)
+    job.run()
+    assert [one.done for one in told if isinstance(one, Curve)] == [0, 1, 2]
 
 
 def test_what_was_held_back_is_told_before_it_is_cancelled(
