@@ -114,6 +114,8 @@ def click(
 
     check_writable(output)
     scan = read_one(image)
+    if scan.grid.ndim == 2 and axis != "z":
+        raise InputError(f"{scan.name}: --axis wants a 3D scan, this one is 2D")
     _check_way(scan, through=through, volume=volume, in_a_slice=bool(box or lasso))
     texts = {"box": box, "lasso": lasso, "scribble": scribble, "point": point}
     prompts = _prompts(texts, scan, axis, frame, whole=volume)

@@ -149,6 +149,7 @@ def test_a_box_says_nothing_of_a_volume(
         (("--point", "5,99"), "(5, 99) lies outside the image of (60, 80) voxels"),
         (("--point=--5,9",), "(-5, 9) lies outside the image"),
         (("--point", "5,9", "--through"), "--through wants a 3D scan"),
+        (("--point", "5,9", "--axis", "x"), "--axis wants a 3D scan"),
         (("--point", "5,9", "--volume"), "--volume wants a 3D scan"),
     ],
 )

@@ -30,41 +30,25 @@ from napari_segreview.core.clicks import (
     reach,
 )
 from napari_segreview.core.errors import in_one_line
+from napari_segreview.core.host import Host
 from napari_segreview.core.jobs import Job
 from napari_segreview.core.labels import Label, LabelTable, default_color
 from napari_segreview.core.prompts import IN_A_SLICE, Box, Lasso, fitted
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from napari_segreview.core.clicks import Kind, Mask, Tool
     from napari_segreview.core.prompts import Plane, Prompt
     from napari_segreview.core.protocols import Engine, Question, Shelf
     from napari_segreview.core.scan import Scan
-    from napari_segreview.core.state import JobKind, State
-    from src_models.progress import Progress
 
 
-class Host(Protocol):
-    """What is needed of the session."""
-
-    @property
-    def state(self) -> State: ...
+class ClickHost(Host, Protocol):
+    """The session, with what else is needed of it."""
 
     def correct(self, key: str) -> None: ...
-
-    def say(self, *, said: str = "", fault: str = "") -> None: ...
-
-    def settle(self, *, said: str = "", fault: str = "") -> None: ...
-
-    def start(
-        self,
-        kind: JobKind,
-        what: str,
-        steps: Generator[Progress, None, Any],
-        then: Callable[[Any], None],
-    ) -> None: ...
 
 
 class Clicking:
@@ -84,7 +68,7 @@ class Clicking:
 
     def __init__(
         self,
-        host: Host,
+        host: ClickHost,
         engine: Engine,
         shelf: Shelf,
         submit: Callable[[Job[Any]], None],

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from napari_segreview.core.host import Host
 from napari_segreview.core.state import view
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from psygnal import SignalInstance
 
     from napari_segreview.core.objects import (
@@ -22,37 +21,19 @@ if TYPE_CHECKING:
     )
     from napari_segreview.core.protocols import Shelf
     from napari_segreview.core.state import State
-    from src_models.progress import Progress
 
 
-class Host(Protocol):
-    """What is needed of the session."""
+class Watched(Host, Protocol):
+    """The session, with what else is needed of it."""
 
     @property
     def changed(self) -> SignalInstance: ...
-
-    @property
-    def state(self) -> State: ...
-
-    def put(self, **parts: Any) -> None: ...
-
-    def start(
-        self,
-        kind: Any,
-        what: str,
-        steps: Generator[Progress, None, Any],
-        then: Callable[[Any], None],
-    ) -> None: ...
-
-    def settle(self, *, said: str = "", fault: str = "") -> None: ...
-
-    def say(self, *, said: str = "", fault: str = "") -> None: ...
 
 
 class Detecting:
     """Say what an object is, find them, visit them."""
 
-    def __init__(self, host: Host, finder: Finder, shelf: Shelf) -> None:
+    def __init__(self, host: Watched, finder: Finder, shelf: Shelf) -> None:
         self._host, self._finder, self._shelf = host, finder, shelf
         host.changed.connect(self._on_changed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,13 +12,13 @@ from src_models.errors import InputError
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from pathlib import Path
 
+    from napari_segreview.core.host import Host
     from napari_segreview.core.labels import Label, LabelMap, LabelTable
     from napari_segreview.core.protocols import Shelf
     from napari_segreview.core.scan import Scan
-    from napari_segreview.core.state import State
 
 
 FEW = 5  # labels that a line names
@@ -39,27 +39,6 @@ class LabelFiles(Protocol):
         Raises InputError.
         """
         ...
-
-
-class Host(Protocol):
-    """What is needed of the session."""
-
-    @property
-    def state(self) -> State: ...
-
-    def put(self, **parts: Any) -> None: ...
-
-    def start(
-        self,
-        kind: Any,
-        what: str,
-        steps: Generator[Progress, None, Any],
-        then: Callable[[Any], None],
-    ) -> None: ...
-
-    def settle(self, *, said: str = "", fault: str = "") -> None: ...
-
-    def say(self, *, said: str = "", fault: str = "") -> None: ...
 
 
 class Naming:

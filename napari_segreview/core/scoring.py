@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_segreview.core.cohort import CasesDone
 from napari_segreview.core.cohort_state import summed_up
 from napari_segreview.core.errors import in_one_line
+from napari_segreview.core.host import Host
 from napari_segreview.core.labels import LabelMap
 from src_models.errors import InputError
 from src_models.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from napari_segreview.core.cohort import CaseFiles, CaseScore
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from napari_segreview.core.protocols import Shelf
     from napari_segreview.core.reviewing import Reviewing
     from napari_segreview.core.scan import Scan
-    from napari_segreview.core.state import State
 
 
 class Scorer(Protocol):
@@ -48,27 +48,10 @@ class Scorer(Protocol):
         ...
 
 
-class Host(Protocol):
-    """What is needed of the session."""
-
-    @property
-    def state(self) -> State: ...
+class CohortHost(Host, Protocol):
+    """The session, with what else is needed of it."""
 
     reviewing: Reviewing
-
-    def put(self, **parts: Any) -> None: ...
-
-    def start(
-        self,
-        kind: Any,
-        what: str,
-        steps: Generator[Progress, None, Any],
-        then: Callable[[Any], None],
-    ) -> None: ...
-
-    def settle(self, *, said: str = "", fault: str = "") -> None: ...
-
-    def say(self, *, said: str = "", fault: str = "") -> None: ...
 
     def choose_scan(self, key: str) -> None: ...
 
@@ -93,7 +76,7 @@ class _Opened:
 class Scoring:
     """Choose files, score them all, open one of them, write the report."""
 
-    def __init__(self, host: Host, shelf: Shelf, scorer: Scorer | None) -> None:
+    def __init__(self, host: CohortHost, shelf: Shelf, scorer: Scorer | None) -> None:
         self._host, self._shelf, self._scorer = host, shelf, scorer
         self._opened: dict[CaseFiles, _Opened] = {}
 
