@@ -73,13 +73,18 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Save one Labels layer on its scan's grid; read back and checked."""
+    from napari import current_viewer
     from napari.layers import Labels
 
     from napari_segreview.layers.conversion import TRANSFORM, to_label_map
 
-    kept = ("name", "metadata", "features", "colormap", *TRANSFORM)
-    layer = Labels(data, **{key: meta[key] for key in kept if key in meta})
-    write_label_file(to_label_map(layer), path)
+    viewer = current_viewer()
+    beside = tuple(viewer.layers) if viewer else ()
+    layer = next((one for one in beside if one.data is data), None)
+    if not isinstance(layer, Labels):
+        kept = ("name", "metadata", "features", "colormap", *TRANSFORM)
+        layer = Labels(data, **{key: meta[key] for key in kept if key in meta})
+    write_label_file(to_label_map(layer, beside), path)
     return [path]
 
 

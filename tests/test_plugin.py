@@ -16,9 +16,11 @@ from napari_segreview import _plugin
 from napari_segreview._widgets import MainDock, session_of
 from napari_segreview.core.geometry import Grid
 from napari_segreview.core.labels import Label, LabelMap, LabelTable
+from napari_segreview.core.scan import Scan
 from napari_segreview.core.terms import total
 from napari_segreview.layers.conversion import labels_layer
 from napari_segreview.layers.placing import KEY
+from napari_segreview.layers.shelf import NapariShelf
 from napari_segreview.scans import read_labels, read_one
 from src_models.errors import InputError
 
@@ -74,6 +76,26 @@ def test_label_files_become_labels_and_are_saved_where_they_lay(
     assert after.grid.difference(before.grid) == ""  # oblique, and not moved
     assert after.data[3, 100, 100] == 7
     assert np.array_equal(after.data[after.data != 7], before.data[after.data != 7])
+
+
+@pytest.mark.gui
+def test_labels_of_naparis_own_button_are_saved_on_the_scan(
+    make_napari_viewer: Callable[[], Any], tmp_path: Path
+) -> None:
+    affine = np.diag([-1.0, -1.0, 2.0, 1.0])  # from right to left, front to back, up
+    affine[:3, 3] = (-10.0, 20.0, 30.0)
+    data = np.random.default_rng(0).integers(0, 99, (4, 5, 6)).astype("i2")
+    scan = Scan(data=data, grid=Grid(data.shape, affine), name="head")
+    viewer = make_napari_viewer()
+    NapariShelf(viewer).add(scan)
+    viewer._new_labels()
+    layer = viewer.layers[-1]
+    layer.paint((1, 2, 3), 2)
+    target = tmp_path / "strokes.nii.gz"
+    assert viewer.layers.save(str(target), selected=True, plugin="napari-segreview")
+    back = read_labels(target)
+    assert back.grid.difference(scan.grid) == ""
+    assert back.data[1, 2, 3] == 2
 
 
 def test_codes_go_through_napari_into_the_file(tmp_path: Path) -> None:

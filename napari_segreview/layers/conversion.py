@@ -14,6 +14,7 @@ from napari_segreview.core.scan import Scan
 from napari_segreview.layers.placing import (
     KEY,
     Origin,
+    grid_beside,
     grid_from_transform,
     placement,
     transform_of,
@@ -95,7 +96,7 @@ def to_scan(layer: Image) -> Scan:
     shape = tuple(data.shape[has_time : has_time + n])
     return Scan(
         data=data,
-        grid=origin.grid if origin else grid_from_transform(layer, shape),
+        grid=origin.grid if origin else _off_grid(layer, shape),
         name=layer.name,
         has_time=has_time,
         has_channels=bool(layer.rgb),
@@ -111,7 +112,8 @@ def to_label_map(layer: Labels, others: Iterable[Layer] = ()) -> LabelMap:
     """The labels of a layer, as they are now (copied: painting may go on).
 
     A layer without a grid of its own (napari's "new labels") takes that of the layer
-    among `others` that has the same shape and place.
+    among `others` that has the same shape and place; if there is none, it lies where it
+    is seen over the first of them that has one.
 
     Raises
     ------
@@ -137,7 +139,7 @@ def to_label_map(layer: Labels, others: Iterable[Layer] = ()) -> LabelMap:
         )
     return LabelMap(
         data=data,
-        grid=origin.grid if origin else grid_from_transform(layer, shape),
+        grid=origin.grid if origin else _off_grid(layer, shape, others),
         table=table_of(layer),
         name=layer.name,
     )
@@ -150,7 +152,7 @@ def grid_of(layer: Layer, others: Iterable[Layer] = ()) -> Grid | None:
     if origin is not None:
         return origin.grid
     shape = tuple(data.shape[layer.ndim == 4 : layer.ndim])
-    return grid_from_transform(layer, shape) if len(shape) in (2, 3) else None
+    return _off_grid(layer, shape, others) if len(shape) in (2, 3) else None
 
 
 def origin_of(layer: Layer) -> Origin | None:
@@ -171,16 +173,38 @@ def _remember(layer: Layer, grid: Grid, has_time: bool, **facts: Any) -> None:
 def _twin(
     layer: Layer, shape: tuple[int, ...], others: Iterable[Layer]
 ) -> Origin | None:
-    for other in others:
-        origin = origin_of(other)
-        if (
-            origin is not None
-            and other.ndim == layer.ndim
-            and tuple(other.data.shape[: layer.ndim]) == shape
-            and np.allclose(origin.shown, transform_of(layer))
-        ):
-            return origin
-    return None
+    origins = (origin_of(one) for one in others if _same_voxels(layer, shape, one))
+    return next((one for one in origins if one is not None), None)
+
+
+def _same_voxels(layer: Layer, shape: tuple[int, ...], other: Layer) -> bool:
+    return (
+        other is not layer
+        and isinstance(other, (Image, Labels))
+        and other.ndim == layer.ndim
+        and tuple(other.data.shape[: layer.ndim]) == shape
+        and np.allclose(transform_of(other), transform_of(layer))
+    )
+
+
+def _is_drawn(layer: Layer) -> bool:
+    """Whether labels were made in napari, over what was open there."""
+    return isinstance(layer, Labels) and layer.source.reader_plugin is None
+
+
+def _off_grid(
+    layer: Layer, shape: tuple[int, ...], others: Iterable[Layer] = ()
+) -> Grid:
+    """Where a layer lies that is on no scan's voxels: moved, cut, or not from here."""
+    kept = layer.metadata.get(KEY)
+    if not isinstance(kept, Origin) and _is_drawn(layer):
+        whole = tuple(layer.data.shape[: layer.ndim])
+        foreign = (one for one in others if not _is_drawn(one))
+        if not any(_same_voxels(layer, whole, one) for one in foreign):
+            kept = next((found for one in others if (found := origin_of(one))), None)
+    if isinstance(kept, Origin) and kept.grid.ndim == len(shape):
+        return grid_beside(layer, shape, kept)
+    return grid_from_transform(layer, shape)
 
 
 def _features(table: LabelTable) -> dict[str, list[Any]]:

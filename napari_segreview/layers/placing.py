@@ -34,7 +34,7 @@ class Origin:
     """What a layer keeps of the scan it came from.
 
     `shown` is the transform the layer was given; if the user moves the layer by hand it
-    is no longer where the grid says, and its own transform counts.
+    is no longer where the grid says, but as far from there as it was moved.
     """
 
     grid: Grid
@@ -94,6 +94,19 @@ def grid_from_transform(layer: Layer, shape: tuple[int, ...]) -> Grid:
     affine = matrix[np.ix_(flip, flip)]
     affine[:-1] *= factor
     return Grid(shape, affine, unit)
+
+
+def grid_beside(layer: Layer, shape: tuple[int, ...], origin: Origin) -> Grid:
+    """The grid of a layer by a scan that is shown in the same window.
+
+    Holds for a scan that was moved or cut since, and for labels made over another one.
+    """
+    n = len(shape)
+    shown = origin.shown[-n - 1 :, -n - 1 :]
+    now = transform_of(layer)[-n - 1 :, -n - 1 :]
+    affine = origin.grid.array_affine @ np.linalg.solve(shown, now)
+    flip = [*range(n)[::-1], n]
+    return Grid(shape, affine[np.ix_(flip, flip)], origin.grid.unit)
 
 
 def _in_mm(layer: Layer, lead: int) -> tuple[float, Unit]:

@@ -124,6 +124,19 @@ def test_a_layer_moved_by_hand_is_where_it_was_moved_to() -> None:
     assert to_scan(layer).grid.spacing == pytest.approx((2.0, 1.0, 1.0))
 
 
+@given(st.tuples(angle, angle, angle), st.tuples(length, length, length))
+def test_moving_a_layer_moves_it_along_the_axes_of_its_scan(
+    angles: tuple[float, float, float], spacing: tuple[float, float, float]
+) -> None:
+    lies = grid(angles, spacing)
+    (layer,) = image_layers(Scan(data=np.zeros(SHAPE), grid=lies, name="scan"))
+    layer.translate = np.asarray(layer.translate) + 3 * np.asarray(layer.scale)
+    moved = to_scan(layer).grid
+    three_on = lies.array_affine @ (3, 3, 3, 1)
+    assert np.allclose(moved.array_affine @ (0, 0, 0, 1), three_on)
+    assert np.allclose(moved.affine[:3, :3], lies.affine[:3, :3])
+
+
 def test_a_layer_of_another_reader_brings_its_own_transform() -> None:
     layer = Image(
         np.zeros(SHAPE), scale=(2500, 800, 800), units=("um", "um", "um"), name="other"
@@ -234,6 +247,37 @@ class TestLabels:
         viewer.add_layer(drawn)
         key = shelf.label_layers()[0].key
         assert shelf.label_map(key).grid.difference(self.lies) == ""
+
+    def test_a_new_labels_layer_over_part_of_a_scan_lies_where_it_is_seen(self) -> None:
+        viewer = ViewerModel()
+        shelf = NapariShelf(viewer)
+        shelf.add(Scan(data=np.zeros(SHAPE), grid=self.lies, name="scan"))
+        image = viewer.layers[0]
+        for name in ("first", "second"):  # neither is a scan to the other
+            viewer.add_labels(
+                np.ones((2, 2, 3), np.uint8),
+                name=name,
+                scale=image.scale,
+                translate=image.translate + image.scale * (1, 2, 3),
+                affine=image.affine,
+                units=image.units,
+            )
+        viewer.add_shapes([[[0, 0, 0], [0, 1, 1]]], shape_type="line", ndim=3)
+        for ref in shelf.label_layers():
+            found = shelf.label_map(ref.key).grid
+            inside = self.lies.array_affine @ (1, 2, 3, 1)
+            assert np.allclose(found.array_affine @ (0, 0, 0, 1), inside)
+            assert np.allclose(found.affine[:3, :3], self.lies.affine[:3, :3])
+
+    def test_labels_over_an_image_of_another_reader_share_its_place(self) -> None:
+        viewer = ViewerModel()
+        shelf = NapariShelf(viewer)
+        shelf.add(Scan(data=np.zeros(SHAPE), grid=self.lies, name="scan"))
+        place = {"scale": (2.0, 1.0, 1.0), "translate": (5.0, 0.0, 0.0)}
+        image = viewer.add_image(np.zeros((3, 5, 6)), name="theirs", **place)
+        viewer.add_labels(np.ones((3, 5, 6), np.uint8), name="drawn", **place)
+        drawn = shelf.label_map(shelf.label_layers()[0].key)
+        assert drawn.grid.difference(to_scan(image).grid) == ""
 
     def test_placed_as_the_layer_beside_it(self) -> None:
         beside = Image(
