@@ -187,6 +187,7 @@ class Clicking:
         """Take the last step back, in whatever slice it was."""
         if self._clicks.done:
             *left, last = self._clicks.done
+            self._host.say()  # what was said of it is no longer so
             self._become(done=tuple(left), undone=(*self._clicks.undone, last))
             self._ask()
 
@@ -200,6 +201,7 @@ class Clicking:
     def reset(self) -> None:
         """Take all steps back; they can be redone one by one."""
         undone = (*self._clicks.undone, *reversed(self._clicks.done))
+        self._host.say()
         self._become(done=(), undone=undone)
 
     def _ask(self) -> None:

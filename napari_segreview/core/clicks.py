@@ -157,8 +157,11 @@ def _line(clicks: Clicks, grid: Grid | None) -> str:
         parts.append("looking…")
     elif patches := _of_last_frame(clicks.done, grid):
         now = marked(patches)
-        change = amount(now - marked(patches[:-1]), grid, signed=True)
-        parts.append(f"{amount(now, grid)} ({change.partition(' ')[0]})")
+        said = amount(now, grid)
+        if patches[-1].kind != "taken":  # it was there before
+            change = amount(now - marked(patches[:-1]), grid, signed=True)
+            said += f" ({change.partition(' ')[0]})"
+        parts.append(said)
     return " · ".join(parts)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 CODES = "segreview-codes"  # in a layer's metadata: label value → its coding
+COLOURED = 255  # values up to here have colours of their own without a name
 
 
 def image_layers(scan: Scan) -> list[Image]:
@@ -230,7 +231,9 @@ def _codes(table: LabelTable) -> dict[int, Coding]:
 def _colormap(table: LabelTable) -> DirectLabelColormap | None:
     if not table:
         return None
-    colors: dict[int | None, Any] = {v: (*table.color(v), 1.0) for v in table}
+    # Values that nobody has named yet are told apart too.
+    values = {*range(1, COLOURED + 1), *table}
+    colors: dict[int | None, Any] = {v: (*table.color(v), 1.0) for v in values}
     return DirectLabelColormap(
         color_dict={None: (0.6, 0.6, 0.6, 1.0), 0: (0, 0, 0, 0), **colors}
     )

@@ -8,20 +8,19 @@ import numpy as np
 
 from napari_segreview.core.clicks import NO_CLICKS
 from napari_segreview.core.errors import InputError
-from napari_segreview.core.prompts import Box, Lasso, Plane, Point, Scribble
+from napari_segreview.core.prompts import Box, Lasso, Point, Scribble
 from napari_segreview.layers.looking import look_at
-from napari_segreview.layers.placing import transform_of
+from napari_segreview.layers.pointing import place_of, plane_shown, voxel_seen
 from napari_segreview.layers.preview import Preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    import numpy.typing as npt
     from napari.components import ViewerModel
     from napari.layers import Layer
 
     from napari_segreview.core.clicks import Clicks
-    from napari_segreview.core.prompts import Place, Prompt
+    from napari_segreview.core.prompts import Place, Plane, Prompt
     from napari_segreview.core.scan import Scan
     from napari_segreview.core.session import Session
     from napari_segreview.core.state import State
@@ -32,6 +31,11 @@ DRAGGED = {  # tool → how many places it needs, and what to do
     "box": (2, "Drag a rectangle round the structure."),
     "lasso": (3, "Drag a closed curve round the structure."),
 }
+STILL = 4  # pixels of the screen that a hand may move in a click
+ONLY_POINTS = (
+    "In the 3D view only points are marked: take the point tool (P), or go to the 2D view "
+    "(Ctrl+Y)."
+)
 
 
 class Pointer:
@@ -101,15 +105,19 @@ class Pointer:
         if self._other_tool():
             self._session.clicking.leave()
             return
+        turned = event.button == RIGHT or bool(event.modifiers)
+        positive = clicks.positive != turned
+        if self._viewer.dims.ndisplay == 3:
+            yield from self._pressed_in_3d(event, positive)
+            return
         event.handled = True  # or the camera would pan
         try:
-            image, scan, plane = self._target()
+            image, scan = self._target()
+            plane = plane_shown(self._viewer, image, scan)
             places = [place_of(self._viewer, image, scan, plane, event)]
         except InputError as error:
             self._session.say(fault=str(error))
             return
-        turned = event.button == RIGHT or bool(event.modifiers)
-        positive = clicks.positive != turned
         yield
         while event.type == "mouse_move":
             event.handled = True
@@ -126,6 +134,24 @@ class Pointer:
                 _prompt(clicks.tool, plane, places, positive=positive)
             )
         self._redraw()
+
+    def _pressed_in_3d(self, event: Any, positive: bool) -> Generator[None, None, None]:
+        """A click marks what is seen; a drag turns the scan, as napari does."""
+        pressed = np.array(event.pos)
+        yield
+        while event.type == "mouse_move":
+            yield
+        if np.abs(np.array(event.pos) - pressed).max() > STILL:
+            return
+        try:
+            if self._session.state.clicks.tool != "point":
+                raise InputError(ONLY_POINTS)
+            image, scan = self._target()
+            plane, place = voxel_seen(self._viewer, image, scan, event)
+        except InputError as error:
+            self._session.say(fault=str(error))
+            return
+        self._session.clicking.prompt(Point(plane, place, positive))
 
     def _pressed_twice(self, _: Any, event: Any) -> None:
         """Two quick clicks: Qt tells the second as a double click, with no press."""
@@ -147,16 +173,14 @@ class Pointer:
         active = self._viewer.layers.selection.active
         return active is not None and str(active.mode) != "pan_zoom"
 
-    def _target(self) -> tuple[Layer, Scan, Plane]:
-        """The image that is clicked, and the plane of it that is shown."""
+    def _target(self) -> tuple[Layer, Scan]:
+        """The image that is clicked, if it can be seen."""
         state, image = self._session.state, self._image()
         if image is None or state.scan is None:
             raise InputError(state.scan_fault or "Open a scan first.")
         if not image.visible:
             raise InputError(f"{image.name} is hidden: show it to click on it.")
-        if self._viewer.dims.ndisplay == 3:
-            raise InputError("Go to the 2D view (Ctrl+Y) to click.")
-        return image, state.scan, plane_shown(self._viewer, image, state.scan)
+        return image, state.scan
 
     def _image(self) -> Layer | None:
         key = self._session.state.scan_key
@@ -201,58 +225,6 @@ class Pointer:
         if clicks.done or clicks.undone:
             verbs |= {"Control-Z": clicking.undo, "Control-Shift-Z": clicking.redo}
         return verbs
-
-
-def plane_shown(viewer: ViewerModel, image: Layer, scan: Scan) -> Plane:
-    """The plane of the scan that is on the screen.
-
-    Raises
-    ------
-    InputError
-        If the axes shown are not two of the scan's space, or the slider is beside the scan.
-    """
-    lead = viewer.dims.ndim - image.ndim
-    hidden = [axis - lead for axis in viewer.dims.not_displayed if axis >= lead]
-    if (scan.has_time and 0 not in hidden) or len(hidden) != image.ndim - 2:
-        raise InputError("Show two axes of the scan's space to click on it.")
-    matrix = np.linalg.inv(transform_of(image))
-    point = np.asarray(viewer.dims.point, float)[lead:]
-    # As napari slices: by the part of the map that leaves out the axes shown.
-    at = matrix[np.ix_(hidden, hidden)] @ point[hidden] + matrix[hidden, -1]
-    index = dict(zip(hidden, np.rint(at).astype(int).tolist(), strict=True))
-    frame = index.pop(0) if scan.has_time else 0
-    axis, where = next(iter(index.items()), (None, 0))
-    plane = Plane(None if axis is None else axis - scan.has_time, where, frame)
-    if not plane.inside(scan):
-        raise InputError("The slider is outside this scan: move it back to click.")
-    return plane
-
-
-def place_of(
-    viewer: ViewerModel, image: Layer, scan: Scan, plane: Plane, event: Any
-) -> Place:
-    """Where the mouse is, as a voxel of the scan."""
-    lead = viewer.dims.ndim - image.ndim
-    shown = [axis - lead for axis in event.dims_displayed]
-    world = np.asarray(event.position, float)[lead:]
-    at = on_screen(image, shown, world)[int(scan.has_time) :]
-    if plane.axis is not None:
-        at[plane.axis] = plane.index
-    return tuple(float(v) for v in at)
-
-
-def on_screen(
-    image: Layer, shown: list[int], world: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """The data place at a world place of the screen; 0 along the axes not shown.
-
-    As napari draws: by the part of the map within the axes shown.
-    """
-    matrix = transform_of(image)
-    part = matrix[np.ix_(shown, shown)]
-    at = np.zeros(image.ndim)
-    at[shown] = np.linalg.solve(part, world[shown] - matrix[shown, -1])
-    return at
 
 
 def _prompt(tool: str, plane: Plane, places: list[Place], *, positive: bool) -> Prompt:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 OUTLINE, MARKS = "Click: outline", "Click: marks"
 POSITIVE, NEGATIVE = "#2fd05b", "#ff3df0"
 WIDTH, DOT, LINE = 2, 11, 4  # pixels of the screen: outline, point, drawn line
+BODY = 0.6  # opacity in the 3D view
 
 
 class Preview:
@@ -43,10 +44,13 @@ class Preview:
         self._steps: tuple[Step, ...] = ()  # that the outline shows
         self._sizes = np.zeros(0)  # of the marks, in pixels of the screen
         viewer.scene.camera.events.zoom.connect(self._zoomed)
+        # Before napari draws: it complains of contours in the 3D view.
+        viewer.dims.events.ndisplay.connect(self._zoomed, position="first")
 
     def close(self) -> None:
-        """Let go of the viewer's camera."""
+        """Let go of the viewer's camera and axes."""
         self._viewer.scene.camera.events.zoom.disconnect(self._zoomed)
+        self._viewer.dims.events.ndisplay.disconnect(self._zoomed)
 
     def show(self, image: Layer | None, scan: Scan | None, clicks: Clicks) -> None:
         """Draw the object that is open on its image; nothing if none is."""
@@ -91,20 +95,23 @@ class Preview:
             self._set_width(outlined)
 
     def _set_width(self, layer: Labels) -> None:
+        """In the 3D view a body that the scan shows through stands for the outline."""
+        in_3d = self._viewer.dims.ndisplay == 3
         voxel = float(np.min(np.abs(layer.scale[-2:])))
-        width = max(1, round(WIDTH / (self._zoom * voxel)))
+        width = 0 if in_3d else max(1, round(WIDTH / (self._zoom * voxel)))
         if layer.contour != width:
             layer.contour = width
+        layer.opacity = BODY if in_3d else 1.0
 
     def _show_outline(self, image: Layer, scan: Scan, clicks: Clicks) -> None:
         layer = self._outline_layer(image, scan)
+        self._set_width(layer)  # first: napari draws what is new as it is set
         boxes = [box for box in (reach(self._steps), reach(clicks.done)) if box]
         if boxes and clicks.done != self._steps:
             box = hull(boxes)
             layer.data[box] = drawn(clicks.done, box)
             layer.refresh()
         self._steps = clicks.done
-        self._set_width(layer)
         colour = (*clicks.table.color(clicks.label), 1.0)
         layer.colormap = DirectLabelColormap(color_dict={None: colour, 0: (0, 0, 0, 0)})
 
@@ -118,7 +125,6 @@ class Preview:
         ):
             self._remove()
             layer = Labels(np.zeros(shape, np.uint8), **_facts(OUTLINE, image))
-            layer.opacity = 1.0
             self._add(layer)
             layer.editable = False
             self._outline = layer

@@ -10,7 +10,8 @@ from napari_segreview.core.clicks import NO_CLICKS
 from napari_segreview.core.errors import InputError
 from napari_segreview.core.prompts import Box
 from napari_segreview.core.scan import Scan
-from napari_segreview.layers.pointer import LEFT, place_of, plane_shown
+from napari_segreview.layers.pointer import LEFT
+from napari_segreview.layers.pointing import place_of, plane_shown
 from napari_segreview.layers.preview import Preview
 
 if TYPE_CHECKING:

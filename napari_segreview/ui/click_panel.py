@@ -46,8 +46,8 @@ TOOLS = {  # tool → what its button says, and its help
     "lasso": ("◌ &Lasso  L", "Drag a closed curve round the structure"),
 }
 SIGNS = {
-    True: ("+ belongs", "The next mark belongs to the structure (T changes it)"),
-    False: ("− does not", "The next mark does not belong to it (T changes it)"),
+    True: ("+ belongs", "The next mark belongs to the structure"),
+    False: ("− does not", "The next mark does not belong to it"),
 }
 SWATCH = 14  # pixels
 
@@ -140,6 +140,7 @@ class ClickPanel(Panel):
             button.setEnabled(grid is not None)
         for sign, button in self.signs.items():
             button.setChecked(clicks.positive == sign)
+            button.setText(SIGNS[sign][0] + ("" if clicks.positive == sign else "  T"))
         self._draw_choices(clicks, shown)
         say(self.line, shown.line or _hint(clicks))
         self._enable(shown)

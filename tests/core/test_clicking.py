@@ -159,7 +159,7 @@ def test_finished_labels_are_protected_when_asked() -> None:
 def test_a_label_is_taken_up_and_mended() -> None:
     desk = Desk()
     desk.clicking.take_up(2)
-    assert line(desk) == "0 clicks · 4.00 ml (+4.00)"
+    assert line(desk) == "0 clicks · 4.00 ml"
     desk.click(1, 0, 0, positive=False)
     assert desk.engine.questions[-1].base.sum() == 4
     desk.click(1, 4, 4)
@@ -422,6 +422,7 @@ def test_through_slices_is_a_step_like_others() -> None:
     assert line(desk) == "2 clicks · 27.0 ml (−9.00)"
     desk.clicking.undo()
     desk.clicking.undo()
+    assert desk.session.state.said == ""
     assert line(desk) == "1 click · 9.00 ml (+9.00)"
     desk.clicking.redo()
     desk.clicking.accept()

@@ -16,9 +16,11 @@ from napari_segreview.core.labels import Label, LabelMap, LabelTable
 from napari_segreview.core.scan import Scan
 from napari_segreview.core.terms import total
 from napari_segreview.layers.conversion import (
+    add_to_table,
     image_layers,
     labels_layer,
     origin_of,
+    table_of,
     to_label_map,
     to_scan,
 )
@@ -207,6 +209,13 @@ class TestLabels:
         assert back.table[4].color == pytest.approx(self.table[4].color, abs=0.01)
         assert back.grid.difference(self.lies) == ""
         assert list(layer.features["name"]) == ["background", "liver", "spleen"]
+
+    def test_labels_without_a_name_are_told_apart(self) -> None:
+        layer = Labels(np.arange(4).reshape(2, 2))
+        add_to_table(layer, Label(1, "liver", (1.0, 0.0, 0.0)))
+        colours = {tuple(layer.get_color(value)) for value in (1, 2, 3, 4)}
+        assert len(colours) == 4
+        assert set(table_of(layer)) == {1}
 
     def test_codes_travel_with_the_layer(self) -> None:
         table = LabelTable((*total().rows[:2], Label(9, "odd", (1.0, 0.0, 0.0))))

@@ -404,10 +404,56 @@ def test_what_cannot_be_clicked_is_said(
     desk.click(5, 15, 20)
     assert "is hidden" in desk.session.state.fault
     desk.image.visible = True
+    desk.session.clicking.choose_tool("box")
     desk.viewer.dims.ndisplay = 3
     QTest.mouseClick(desk.canvas.native, LEFT, pos=QPoint(200, 200))
     assert "2D view" in desk.session.state.fault
+    desk.session.clicking.choose_tool("point")
+    QTest.mouseClick(desk.canvas.native, LEFT, pos=QPoint(2, 2))
+    assert "Nothing of the scan is seen there" in desk.session.state.fault
     assert desk.clicks.done == ()
+
+
+@pytest.mark.parametrize("kind", ["3D", "3D anisotropic", "3D over time"])
+def test_a_click_in_the_3d_view_marks_what_is_seen(
+    open_desk: Callable[..., Desk], qtbot: Any, kind: str
+) -> None:
+    desk = open_desk(kind)
+    desk.viewer.dims.ndisplay = 3
+    if kind == "3D over time":
+        desk.viewer.dims.set_point(0, 1)
+    desk.viewer.reset_view()
+    desk.session.clicking.choose_tool("point")
+    QApplication.processEvents()
+    middle = desk.canvas.native.rect().center()
+    QTest.mouseClick(desk.canvas.native, LEFT, pos=middle)
+    answered(qtbot, desk)
+    (step,) = desk.clicks.done
+    data = desk.scan.data[1] if kind == "3D over time" else desk.scan.data
+    place = tuple(int(v) for v in step.prompt.places[0])
+    assert data[place] == 200
+    assert step.prompt.plane == Plane(0, place[0], int(kind == "3D over time"))
+    assert place[0] in (3, 5)  # one of the block's two faces across the view
+    QTest.mouseClick(desk.canvas.native, RIGHT, pos=middle)
+    answered(qtbot, desk)
+    assert [step.prompt.positive for step in desk.clicks.done] == [True, False]
+
+
+def test_a_drag_in_the_3d_view_turns_the_scan(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk("3D")
+    desk.viewer.dims.ndisplay = 3
+    desk.session.clicking.choose_tool("point")
+    QApplication.processEvents()
+    before, native = desk.viewer.scene.camera.angles, desk.canvas.native
+    middle = native.rect().center()
+    QTest.mousePress(native, LEFT, pos=middle)
+    for step in range(1, 6):
+        QTest.mouseMove(native, middle + QPoint(12 * step, 5 * step))
+        QApplication.processEvents()
+    QTest.mouseRelease(native, LEFT, pos=middle + QPoint(60, 25))
+    QApplication.processEvents()
+    assert desk.clicks.done == ()
+    assert not np.allclose(desk.viewer.scene.camera.angles, before)
 
 
 def test_a_box_and_a_lasso_want_a_drag(open_desk: Callable[..., Desk]) -> None:
