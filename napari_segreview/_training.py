@@ -244,7 +244,8 @@ def _mapped(
         if label not in known | {-1}:
             raise InputError(
                 f"{name}: its labels have the value {value}, which the recipe does not "
-                f"name; there are {sorted(known)}. Add it to data.values"
+                f"name; there are {sorted(known)}. Add it to data.values, e.g. "
+                f'{{ "{value}" = 0 }} if it was painted on background'
             )
         out[data == value] = label
     return out

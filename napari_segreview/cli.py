@@ -221,11 +221,15 @@ def train(
         return
     beside = {"without the method": card.baseline, "from made images": card.synthetic}
     dices = [f"{one.mean_dice:.4f} {how}" for how, one in beside.items() if one]
+    known = card.locked.known
+    on_marks = f", of the {100 * known:.2g} % of voxels that are marked" * (known < 1)
     without = f" ({', '.join(dices)})" if dices else ""
     _say(
         f"{card.title}: Dice {card.locked.mean_dice:.4f}{without} on {card.locked.cases} "
         f"locked cases, {card.validation.mean_dice:.4f} on {card.validation.cases} "
-        f"validation cases\nWrote {output}"
+        f"validation cases{on_marks}\nWrote {output}\n"
+        f"To use it: segreview predict IMAGE --model {output} -o LABELS. For the window's "
+        f"list: segreview models --add {output}"
     )
 
 

@@ -139,9 +139,14 @@ class LabelScores(Record):
 
 
 class Scores(Record):
-    """How a model did on one side of the split."""
+    """How a model did on one side of the split.
+
+    `known`: share of the voxels that have a label; strokes, or a few frames of a sequence,
+    say less than whole masks.
+    """
 
     cases: int
+    known: float = Field(default=1, ge=0, le=1)
     mean_dice: float
     tolerance: float
     labels: tuple[LabelScores, ...]

@@ -188,10 +188,13 @@ def test_from_strokes_to_a_mask(
         Image.fromarray(strokes).save(path)
     text = RECIPE.replace("255 = 1", "0 = -1, 1 = 1, 2 = 0")
     recipe.write_text(text + '\n[method]\nname = "scribbles"\n')
-    status, _, err = train(monkeypatch, capsys, recipe)
+    status, out, err = train(monkeypatch, capsys, recipe)
     assert status == 0, err
     card = read_card(Path("model"))
     assert card.recipe["method"]["name"] == "scribbles"
+    assert card.locked.known == 4 / 16  # every fourth row is painted
+    assert "of the 25 % of voxels that are marked" in " ".join(out.split())
+    assert "segreview models --add model" in " ".join(out.split())
     arguments = ["predict", "set/images/case00.png", "-m", "model", "-o", "mask.png"]
     monkeypatch.setattr(sys, "argv", ["segreview", *arguments, "--device", "cpu"])
     with pytest.raises(SystemExit) as end:
@@ -199,9 +202,18 @@ def test_from_strokes_to_a_mask(
     assert not end.value.code
     assert np.asarray(Image.open("mask.png")).shape == (16, 18)
 
+    shutil.rmtree("runs")
+    for values, says in (
+        ("0 = -1, 1 = 1", "the value 2, which the recipe does not name"),
+        ("1 = 1, 2 = 0", "images is labelled, so these are no marks"),
+    ):
+        recipe.write_text(recipe.read_text().replace("0 = -1, 1 = 1, 2 = 0", values))
+        status, _, err = train(monkeypatch, capsys, recipe)
+        assert status == 1
+        assert says in err
+        recipe.write_text(text + '\n[method]\nname = "scribbles"\n')
     for path in Path("set/labels").glob("*.png"):
         Image.fromarray(np.zeros((16, 18), np.uint8)).save(path)
-    shutil.rmtree("runs")
     status, _, err = train(monkeypatch, capsys, recipe)
     assert status == 1
     assert "nothing is known in the labels of any of the 12 cases" in err

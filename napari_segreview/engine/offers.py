@@ -18,21 +18,34 @@ if TYPE_CHECKING:
 
 
 def offers(scan: Scan | None) -> tuple[Offer, ...]:
-    """All models; those that fit the scan first, then by Dice on locked cases."""
+    """All models; those that fit the scan first, then by Dice on locked cases.
+
+    Of those that fit, models of frames come first for a scan over time, else last; those
+    of which only marks were measured come after the others.
+    """
     found = [_offer_of(name, folder, scan) for name, folder in models().items()]
-    found.sort(key=lambda pair: (bool(pair[0].reason), -pair[1]))
+    found.sort(key=lambda pair: pair[1])
     return tuple(one for one, _ in found)
 
 
-def _offer_of(name: str, folder: Path, scan: Scan | None) -> tuple[Offer, float]:
-    """The offer and its Dice. A damaged card is an offer that says so."""
+def _offer_of(
+    name: str, folder: Path, scan: Scan | None
+) -> tuple[Offer, tuple[float, ...]]:
+    """The offer and what is small for good ones. A damaged card is one that says so."""
     try:
         card = read_card(folder)
     except InputError as error:
         return Offer(
             name=name, title=name, kind="damaged", about="", reason=f"{error}"
-        ), 0
-    return offer(card, scan), card.locked.mean_dice
+        ), (2,)
+    one, frames = offer(card, scan), card.net.frames
+    rank = (
+        bool(one.reason),
+        scan is not None and frames != (scan.frames > 1),
+        card.locked.known < 1 and not frames,  # a Dice of strokes alone is no measure
+        -card.locked.mean_dice,
+    )
+    return one, rank
 
 
 def offer(card: TrainedCard, scan: Scan | None) -> Offer:
@@ -63,8 +76,16 @@ def about(card: TrainedCard) -> str:
     return (
         f"{card.task}: {structures}. Wants: {card.wants}. Learnt from {seen} cases "
         f"({card.data.name}, {card.data.licence}). Dice {card.locked.mean_dice:.2f} on "
-        f"{card.locked.cases} cases it has never seen. {card.use}"
+        f"{card.locked.cases} cases it has never seen{_marked(card)}. {card.use}"
     )
+
+
+def _marked(card: TrainedCard) -> str:
+    """What a Dice says less than one of whole masks; "" where those were compared."""
+    if card.locked.known == 1:
+        return ""
+    share = f"{100 * card.locked.known:.2g} %"
+    return f" ({share} of their voxels are marked, the Dice is of these alone)"
 
 
 def misfit(card: TrainedCard, scan: Scan) -> str:

@@ -79,7 +79,8 @@ def split_cases(
     if empty:
         raise InputError(
             f"of {len(cases)} cases none falls on the side {' and '.join(empty)}; give "
-            "more cases or change the shares of the split"
+            f"more cases, other shares (data.validation is {validation:g}, data.locked "
+            f"{locked:g}), or another data.salt, which draws the sides anew"
         )
     return Split(**{side: tuple(held) for side, held in sides.items()})
 

@@ -61,7 +61,7 @@ def fit(
     """
     fabric = one_device(recipe, accelerator, devices, nodes)
     options: Boxes = options_of(method_of(recipe))
-    boxed = with_marks(recipe, cases, options, boxes)
+    boxed = with_marks(recipe, cases, options, boxes, everywhere=True)
     relabel = partial(_relabelled, options=options)
     return (yield from in_rounds(recipe, boxed, run, fabric, options.rounds, relabel))
 

@@ -40,8 +40,11 @@ def with_marks(
     how: Callable[..., Any],
     *,
     background: bool = True,
+    everywhere: bool = False,
 ) -> Split:
     """The split with marks on the training side, checked; unmarked cases are left out.
+
+    `background`, `everywhere`: as of `check_marks`.
 
     Raises
     ------
@@ -52,21 +55,25 @@ def with_marks(
     if options.draw:
         check_all(recipe, cases)
         train = tuple(drawn(case, how, slices=options.slices) for case in train)
-    check_marks(train, background=background)
+    check_marks(train, background=background, everywhere=everywhere)
     marked = Split(marked_only(train), cases.validation, cases.locked)
     check_all(recipe, marked)
     return marked
 
 
-def check_marks(cases: Sequence[Case], *, background: bool = True) -> None:
+def check_marks(
+    cases: Sequence[Case], *, background: bool = True, everywhere: bool = False
+) -> None:
     """Refuse marks that nothing can be learnt from.
 
-    `background`: whether the method needs marks of it.
+    `background`: whether the method needs marks of it. `everywhere`: whether every voxel
+    may have one, as outside and inside boxes.
 
     Raises
     ------
     InputError
-        If nothing is marked at all, no structure is, or background is not.
+        If nothing is marked at all, no structure is, or background is not; or if every
+        voxel is.
     """
     values = {int(one) for case in cases for one in np.unique(case.labels)}
     if values <= {UNKNOWN}:
@@ -79,6 +86,13 @@ def check_marks(cases: Sequence[Case], *, background: bool = True) -> None:
         raise InputError(
             f"no structure is marked in the {len(cases)} training images, background "
             "alone is; paint a stroke on each structure too"
+        )
+    if not everywhere and UNKNOWN not in values:
+        raise InputError(
+            f"every voxel of the {len(cases)} training images is labelled, so these are no "
+            "marks: all that nobody looked at counts as background. Map it to −1, e.g. "
+            'data.values = { "0" = -1, "9" = 0 } where 9 is painted on background; to '
+            "learn from whole masks, leave out the method"
         )
     if background and 0 not in values:
         raise InputError(

@@ -82,8 +82,16 @@ def _predicted(
     return labels
 
 
-def summary(found: list[Report]) -> Scores:
+def known_share(cases: Sequence[Case]) -> float:
+    """Of all voxels of the cases, the share that has a label; 0 of none."""
+    known = sum(int(np.count_nonzero(case.labels >= 0)) for case in cases)
+    return known / max(1, sum(case.labels.size for case in cases))
+
+
+def summary(found: list[Report], known: float = 1) -> Scores:
     """Mean and standard deviation over cases, per structure.
+
+    `known`: share of the cases' voxels that have a label.
 
     Raises
     ------
@@ -108,6 +116,7 @@ def summary(found: list[Report]) -> Scores:
         )
     return Scores(
         cases=len(found),
+        known=known,
         mean_dice=_mean([row.dice for row in rows]),
         tolerance=found[0].tolerance,
         labels=tuple(rows),

@@ -20,6 +20,7 @@ from src_models.training.cards import draft_card
 from src_models.training.evaluate import (
     Found,
     case_dices,
+    known_share,
     reports,
     summary,
     write_cases,
@@ -91,7 +92,11 @@ def train(
     found: dict[str, Found] = {}
     for side, held in (("validation", sides.validation), ("locked", sides.locked)):
         found[side] = yield from _measure(net, card, recipe, side, held)
-    scores = {side: summary([one for _, one in rows]) for side, rows in found.items()}
+    known = {side: known_share(getattr(sides, side)) for side in found}
+    scores = {
+        side: summary([one for _, one in rows], known[side])
+        for side, rows in found.items()
+    }
     nets = {"model": net}
     for beside, file in checkpoint.BESIDE.items():
         if not (run / file).is_file():
@@ -100,7 +105,9 @@ def train(
         for side, held in (("validation", sides.validation), ("locked", sides.locked)):
             name = f"{side}-{beside}"
             found[name] = yield from _measure(nets[beside], card, recipe, name, held)
-        scores[beside] = summary([one for _, one in found[f"locked-{beside}"]])
+        scores[beside] = summary(
+            [one for _, one in found[f"locked-{beside}"]], known["locked"]
+        )
     values = {**card.model_dump(warnings=False), **scores}
     card = save_model(net, TrainedCard.model_validate(values), out)
     for side, rows in found.items():

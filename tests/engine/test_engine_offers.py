@@ -171,6 +171,35 @@ def bundle(folder: Path, name: str, **changes: Any) -> None:
     (folder / name / cards.CARD_FILE).write_text(card.model_dump_json())
 
 
+def test_a_dice_of_marks_alone_is_told_and_ranks_lower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strokes = {**SCORES, "mean_dice": 0.99, "known": 0.0132}
+    said = about(tiny_card(locked=strokes))
+    assert (
+        "Dice 0.99 on 3 cases it has never seen (1.3 % of their voxels are marked, the "
+        "Dice is of these alone)."
+    ) in said
+    monkeypatch.setattr(cards, "BUNDLED", tmp_path)
+    bundle(tmp_path, "strokes", locked=strokes)
+    bundle(tmp_path, "masks", locked={**SCORES, "mean_dice": 0.5})
+    assert [one.name for one in offers(scan(MM3))] == ["masks", "strokes"]
+
+
+def test_models_of_frames_come_first_where_there_are_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "BUNDLED", tmp_path)
+    bundle(tmp_path, "still", locked={**SCORES, "mean_dice": 0.8})
+    two_of_twenty = {**SCORES, "mean_dice": 0.6, "known": 0.1}
+    bundle(tmp_path, "beat", **{**tiny_frames(3), "locked": two_of_twenty})
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / cards.CARD_FILE).write_text("{")
+    for frames, wanted in ((0, ["still", "beat"]), (5, ["beat", "still"])):
+        names = [one.name for one in offers(scan(MM3, frames=frames))]
+        assert names == [*wanted, "broken"]
+
+
 def test_models_that_fit_come_first_then_the_better_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -286,6 +286,15 @@ class TestChecks:
         check_marks(self.marked(0, 1))
         check_marks(self.marked(1), background=False)
 
+    def test_whole_masks_are_no_marks_but_boxes_may_be_everywhere(self) -> None:
+        whole = sides().train[:1]
+        for background in (True, False):
+            with pytest.raises(
+                InputError, match="every voxel of the 1 training images"
+            ):
+                check_marks(whole, background=background)
+        check_marks(whole, everywhere=True)
+
     @pytest.mark.parametrize("name", ["scribbles", "scribble-rounds", "points"])
     def test_nothing_marked_stops_before_the_work(
         self, name: str, tmp_path: Path

@@ -32,7 +32,7 @@ from src_models.progress import Progress, drain
 from src_models.training import checkpoint
 from src_models.training import parts as making
 from src_models.training.curves import Epoch
-from src_models.training.evaluate import case_dices, reports, summary
+from src_models.training.evaluate import case_dices, known_share, reports, summary
 from src_models.training.fit import fit
 from src_models.training.run import train
 from src_models.weights import load_model
@@ -403,11 +403,22 @@ def test_a_summary_by_hand() -> None:
         for p in (truth, half)
     ]
     scores = summary(made)
-    assert scores.cases == 2
+    assert (scores.cases, scores.known) == (2, 1)
     assert scores.mean_dice == pytest.approx(5 / 6, abs=1e-4)
     assert scores.labels[0].dice_sd == pytest.approx(1 / 6, abs=1e-4)
     with pytest.raises(ValueError, match="no cases"):
         summary([])
+
+
+def test_how_much_of_the_cases_is_known_by_hand() -> None:
+    image, whole = np.zeros((1, 4, 5)), np.zeros((4, 5), np.int16)
+    marked = whole.copy()
+    marked[1:] = -1  # 5 of 20
+    cases = [
+        Case(n, n, image, one, (1.0, 1.0)) for n, one in (("a", whole), ("b", marked))
+    ]
+    assert known_share(cases) == 25 / 40
+    assert known_share([]) == 0
 
 
 def test_a_card_in_the_making_has_no_scores_yet() -> None:
