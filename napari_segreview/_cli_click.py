@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_segreview.core.scan import Scan
     from src_models.progress import Progress
 
-RECIPE = Path("recipes") / "click" / "2d.toml"
+RECIPE = Path(__file__).parents[1] / "recipes" / "click" / "2d.toml"  # of the source
 AXES = "zyx"
 
 
@@ -228,7 +228,11 @@ def bench_click(
         Path, typer.Option(envvar="SEGREVIEW_DATA", help="Folder that holds the sets.")
     ] = Path("data"),
     recipe: Annotated[
-        Path, typer.Option(help="Which sets, and who is kept out of training.")
+        Path,
+        typer.Option(
+            help="Which sets, and who is kept out of training.",
+            show_default="recipes/click/2d.toml of the source",
+        ),
     ] = RECIPE,
     predictor: Annotated[
         str, typer.Option(help="module:factory", show_default="our own")
@@ -245,6 +249,10 @@ def bench_click(
     """Let a simulated user click on patients kept out of training, and on unseen sets."""
     from napari_segreview import _click_bench
 
+    if not recipe.is_file():
+        raise InputError(
+            f"no recipe {recipe}: give --recipe; the source has recipes/click/2d.toml"
+        )
     _click_bench.bench_click(
         recipe=recipe,
         data=data,

@@ -185,5 +185,9 @@ def test_the_bench_is_run_with_the_recipe_of_the_project(
     monkeypatch.setattr(_click_bench, "bench_click", lambda **facts: told.update(facts))
     assert segreview("bench", "click", "--data", "d", "--most", 2)[0] == 0
     assert told["recipe"] == _cli_click.RECIPE
+    assert told["recipe"].is_file()  # wherever it is called from
     assert told["predictor"] == "src_models.interactive:bench_predictor"
     assert (str(told["data"]), told["most"]) == ("d", 2)
+    code, _, said = segreview("bench", "click", "--recipe", "none.toml")
+    assert code != 0
+    assert "no recipe none.toml: give --recipe" in said

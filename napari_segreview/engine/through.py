@@ -1,9 +1,9 @@
 """From some slices of a structure to the others.
 
 Between two slices that were clicked: shape-based interpolation of their signed distances
-(Raya and Udupa, IEEE TMI 9(1), 1990). Beyond them: slice after slice, the last mask's
-interior as positive clicks, its surroundings as negative ones, the mask as the previous
-one, until what lies there no longer looks like the structure.
+(Raya and Udupa, IEEE TMI 9(1), 1990). Beyond them: as far as the predictor of volumes
+finds the structure, slice after slice, the last mask's interior as positive clicks, its
+surroundings as negative ones, the mask as the previous one.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ FEWEST = 0.3  # share of the area, or of the interior points, below which it has
 MOST = 2.0  # times the area above which the answer has leaked
 LIKE = 2.5  # standard deviations of the structure's grey that still are the structure
 TINY = 9  # pixels below which an area says nothing
+MARKS = 12  # points of each sign that tell a slice to the predictor of volumes
 
 
 def through(
@@ -58,6 +59,8 @@ def through(
     rows, columns = planes[0].axes(scan.grid.ndim)
     spacing = scan.grid.spacing[rows], scan.grid.spacing[columns]
     found: dict[Plane, Mask] = {}
+    yield Progress(0, count, "how far it reaches")
+    first, end = extent(engine, scan, masks)
     for low, high in pairwise(planes):
         between = range(low.index + 1, high.index)
         if not between or not (masks[low].any() and masks[high].any()):
@@ -71,7 +74,7 @@ def through(
         last = masks[plane]
         while last.any():
             plane = replace(plane, index=plane.index + step)
-            if not plane.inside(scan):
+            if not first <= plane.index <= end:
                 break
             before = replace(plane, index=plane.index - step)
             last = next_slice(engine, scan, before, plane, last)
@@ -79,6 +82,34 @@ def through(
                 found[plane] = last
             yield Progress(min(len(found), count), count, f"slice {plane.index}")
     return found
+
+
+def extent(
+    engine: ClickEngine, scan: Scan, masks: Mapping[Plane, Mask]
+) -> tuple[int, int]:
+    """First and last slice that the structure reaches without a gap.
+
+    As the predictor of volumes sees it; the slices given are always within.
+    """
+    planes = sorted(masks, key=lambda plane: plane.index)
+    first, end, axis = planes[0].index, planes[-1].index, planes[0].axis
+    inner: list[Point] = []
+    outer: list[Point] = []
+    for plane, mask in masks.items():
+        for places, into in zip(support(mask, MARKS), (inner, outer), strict=True):
+            into += [_lifted(plane, place, positive=into is inner) for place in places]
+    if not inner or axis is None:
+        return first, end
+    everywhere = replace(planes[0], axis=None, index=0)
+    prompts = tuple(replace(one, plane=everywhere) for one in (*outer, *inner))
+    body = engine.answer(Question(scan=scan, plane=everywhere, prompts=prompts))
+    others = tuple(other for other in range(3) if other != axis)
+    there: list[bool] = np.any(body, axis=others).tolist()
+    while first > 0 and there[first - 1]:
+        first -= 1
+    while end + 1 < len(there) and there[end + 1]:
+        end += 1
+    return first, end
 
 
 def next_slice(

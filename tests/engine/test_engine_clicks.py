@@ -17,7 +17,12 @@ from napari_segreview.core.protocols import Question
 from napari_segreview.core.scan import Scan
 from napari_segreview.engine.click_volume import STEPS, VolumeEngine
 from napari_segreview.engine.clicks import KEPT, ClickEngine, Stretch, image_of, support
-from napari_segreview.engine.through import interpolated, signed_distance, through
+from napari_segreview.engine.through import (
+    extent,
+    interpolated,
+    signed_distance,
+    through,
+)
 from napari_segreview.scans import read_labels, read_one
 from src_models.errors import InputError
 from src_models.interactive.fallback import WalkPredictor
@@ -43,6 +48,26 @@ class Threshold:
         assert previous is None or previous.shape == self.image.shape
         self.log.append(prompts)
         return obeyed(self.image > 0.5, prompts)
+
+
+class Bright:
+    """The bright voxels of a volume; remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[Any] = []
+
+    def set_volume(self, volume: Any, spacing: Any) -> None:
+        self.volume = volume
+        self.given.append(tuple(spacing))
+
+    def answer(self, spots: Any, previous: Any = None) -> Any:
+        self.given.append((list(spots), previous))
+        return self.volume > 0.5
+
+
+def walking() -> ClickEngine:
+    """No net in it: random walks in slices, the bright voxels of volumes."""
+    return ClickEngine(WalkPredictor, VolumeEngine(Bright))
 
 
 def ball(spacing: tuple[float, float, float], radius: float = 12.0) -> Scan:
@@ -263,7 +288,7 @@ def test_one_slice_becomes_the_ball_and_ends_where_it_ends(axis: int) -> None:
     scan = ball((2.0, 1.0, 1.0))
     plane = middle(scan, axis).plane
     masks = {plane: image_of(scan, plane) > 0}
-    found = drain(through(ClickEngine(WalkPredictor), scan, masks))
+    found = drain(through(walking(), scan, masks))
     volume = np.zeros(scan.data.shape, bool)
     for one, mask in (masks | found).items():
         volume[(slice(None),) * axis + (one.index,)] = mask
@@ -275,7 +300,7 @@ def test_slices_that_were_clicked_stay_and_an_empty_one_ends_it() -> None:
     scan = ball((1.0, 1.0, 1.0))
     full = image_of(scan, Plane(0, 20)) > 0
     masks = {Plane(0, 18): full, Plane(0, 22): full, Plane(0, 26): np.zeros_like(full)}
-    found = drain(through(ClickEngine(WalkPredictor), scan, masks))
+    found = drain(through(walking(), scan, masks))
     assert not masks.keys() & found.keys()
     assert all(np.array_equal(found[Plane(0, n)], full) for n in (19, 20, 21))
     assert not [plane for plane in found if plane.index > 22]
@@ -284,19 +309,54 @@ def test_slices_that_were_clicked_stay_and_an_empty_one_ends_it() -> None:
 def test_it_can_be_stopped_after_each_slice() -> None:
     scan = ball((1.0, 1.0, 1.0))
     plane = Plane(0, 20)
-    steps = through(
-        ClickEngine(WalkPredictor), scan, {plane: image_of(scan, plane) > 0}
-    )
+    steps = through(walking(), scan, {plane: image_of(scan, plane) > 0})
     progress = next(steps)
     assert progress.total == 40
     steps.close()
 
 
+def test_it_goes_no_farther_than_the_volume_says() -> None:
+    """Slice by slice the ball goes on."""
+
+    class Lower(Bright):
+        def answer(self, spots: Any, previous: Any = None) -> Any:
+            super().answer(spots, previous)
+            body = self.volume > 0.5
+            body[24:] = False
+            return body
+
+    scan, seen = ball((1.0, 1.0, 1.0)), Lower()
+    plane = Plane(0, 20)
+    masks = {plane: image_of(scan, plane) > 0}
+    engine = ClickEngine(WalkPredictor, VolumeEngine(lambda: seen))
+    assert extent(engine, scan, masks) == (8, 23)
+    spots, previous = seen.given[-1]
+    assert previous is None
+    assert spots[-1].positive
+    assert all(spot.place[0] == 20 for spot in spots)
+    assert all(scan.data[tuple(map(int, one.place))] == one.positive for one in spots)
+    found = drain(through(engine, scan, masks))
+    assert {one.index for one in found} <= set(range(8, 24))
+    assert Plane(0, 23) in found
+
+
+def test_what_the_volume_does_not_show_is_looked_for_between_slices_only() -> None:
+    class Blind(Bright):
+        def answer(self, spots: Any, previous: Any = None) -> Any:
+            return np.zeros(self.volume.shape, bool)
+
+    scan = ball((1.0, 1.0, 1.0))
+    masks = {Plane(0, n): image_of(scan, Plane(0, n)) > 0 for n in (18, 21)}
+    engine = ClickEngine(WalkPredictor, VolumeEngine(Blind))
+    assert set(drain(through(engine, scan, masks))) == {Plane(0, 19), Plane(0, 20)}
+
+
 def test_nothing_to_begin_with() -> None:
     scan = ball((1.0, 1.0, 1.0))
     nothing = np.zeros((40, 40), bool)
-    assert drain(through(ClickEngine(Threshold), scan, {})) == {}
-    assert drain(through(ClickEngine(Threshold), scan, {Plane(0, 5): nothing})) == {}
+    engine = ClickEngine(Threshold, VolumeEngine(Bright))
+    assert drain(through(engine, scan, {})) == {}
+    assert drain(through(engine, scan, {Plane(0, 5): nothing})) == {}
 
 
 # ── real scans ─────────────────────────────────────────────────────────────────
@@ -332,21 +392,6 @@ def test_a_predictor_that_refuses_says_so() -> None:
     scan = ball((1.0, 1.0, 1.0))
     with pytest.raises(InputError, match="wanted colour"):
         ClickEngine(Refusing).answer(ask(scan, middle(scan, 0)))
-
-
-class Bright:
-    """The bright voxels of a volume; remembers what it was given."""
-
-    def __init__(self) -> None:
-        self.given: list[Any] = []
-
-    def set_volume(self, volume: Any, spacing: Any) -> None:
-        self.volume = volume
-        self.given.append(tuple(spacing))
-
-    def answer(self, spots: Any, previous: Any = None) -> Any:
-        self.given.append((list(spots), previous))
-        return self.volume > 0.5
 
 
 class TestWholeVolumes:

@@ -20,6 +20,7 @@ from napari_segreview.core.prompts import Box, Lasso, Plane, Point, Scribble
 from napari_segreview.core.scan import Scan
 from napari_segreview.core.session import Session
 from napari_segreview.engine import LocalEngine
+from napari_segreview.engine.click_volume import VolumeEngine
 from napari_segreview.engine.clicks import ClickEngine
 from napari_segreview.layers.pointer import Pointer
 from napari_segreview.layers.preview import MARKS, OUTLINE
@@ -52,6 +53,16 @@ class Bright:
         return obeyed(self.image > 100, prompts)
 
 
+class BrightVolume:
+    """The bright voxels, at once."""
+
+    def set_volume(self, volume: Any, spacing: Any) -> None:
+        self.volume = volume
+
+    def answer(self, spots: Any, previous: Any = None) -> Any:
+        return self.volume > 100
+
+
 SCANS: dict[str, tuple[tuple[int, ...], tuple[float, ...], dict[str, bool]]] = {
     "2D colour": ((30, 40, 3), (1.0, 1.0), {"has_channels": True}),
     "2D over time": ((5, 30, 40), (1.0, 1.0), {"has_time": True}),
@@ -79,7 +90,7 @@ class Desk:
         self.runners = [ThreadRunner(), ThreadRunner()]
         shelf = NapariShelf(viewer)
         self.session = Session(
-            LocalEngine(ClickEngine(Bright)),
+            LocalEngine(ClickEngine(Bright, VolumeEngine(BrightVolume))),
             shelf,
             ScanLibrary(),
             self.runners[0],
