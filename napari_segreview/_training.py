@@ -49,13 +49,21 @@ def read_cases(recipe: Recipe, root: Path) -> Iterator[Case]:
             f"no images {recipe.data.images} in {folder}; give the data folder with --data"
         )
     for path in paths:
-        labels = recipe.data.labels.format(name=path.name, stem=_stem(path.name))
-        yield from _read_file(recipe, path, folder / labels)
+        name = recipe.data.labels.format(name=path.name, stem=_stem(path.name))
+        labels = folder / name
+        if not labels.exists():
+            raise InputError(
+                f"{path.name} has no labels: data.labels says {name}, which is not in "
+                f"{folder}. Put them there; images without labels go under "
+                "data.unlabelled, with methods that learn from such"
+            )
+        yield from _read_file(recipe, path, labels)
     if recipe.data.unlabelled:
         bare = sorted(set(folder.glob(recipe.data.unlabelled)) - set(paths))
         if not bare:
             raise InputError(
-                f"no unlabelled images {recipe.data.unlabelled} in {folder}"
+                f"no unlabelled images {recipe.data.unlabelled} in {folder}; put them "
+                "there, or leave out data.unlabelled"
             )
         for path in bare:
             yield from _read_file(recipe, path, None)

@@ -305,7 +305,12 @@ def deep() -> None:
         (
             lambda: Path("set/labels/case03.png").unlink(),
             ("", ""),
-            ["case03.png: there is no such file"],
+            ["case03.png has no labels: data.labels says labels/case03.png", "in set."],
+        ),
+        (
+            lambda: None,
+            ('name = "made', 'unlabelled = "more/*.png"\nname = "made'),
+            ["no unlabelled images more/*.png in set", "or leave out data.unlabelled"],
         ),
         (lambda: None, ("*.png", "*.nii"), ["no images images/*.nii in set", "--data"]),
         (lambda: None, ("(case", "(scan"), ["case00.png", "data.group"]),
@@ -321,6 +326,7 @@ def deep() -> None:
         "3D",
         "no spacing",
         "no labels",
+        "nothing unlabelled",
         "no images",
         "group",
         "recipe",

@@ -24,10 +24,11 @@ SATURATED = (
     0.99  # share of right answers from which there is nothing to win for the other
 )
 CHANCE = 0.02  # at most so far from one half, the answers are guesses
+WEIGHT, RATE = "method.options.weight", "method.options.learning_rate"
 ADVICE = {
-    "saturated": "it is always right, so raise weight, or lower learning_rate",
-    "no signal": "it finds no difference, so raise learning_rate, or lower weight",
-    "not a number": "the segmentor goes on without it; lower learning_rate",
+    "saturated": f"it is always right, so raise {WEIGHT}, or lower {RATE}",
+    "no signal": f"it finds no difference, so raise {RATE}, or lower {WEIGHT}",
+    "not a number": f"the segmentor goes on without it; lower {RATE}",
 }
 
 

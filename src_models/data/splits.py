@@ -67,7 +67,7 @@ def split_cases(
         raise InputError(
             f"nothing is known in the labels of any of the {len(cases)} cases: every voxel "
             "is −1. Paint on them, or look whether data.values sends what was painted to "
-            "labels"
+            "labels, and at data.blank_frames where there are frames"
         )
     for case, any_known in zip(cases, known, strict=True):
         side = side_of(case.group, salt=salt, validation=validation, locked=locked)

@@ -176,7 +176,7 @@ def read_recipe(path: Path) -> Recipe:
             check()
         except InputError as error:
             raise InputError(f"{path}: {key}: {error}") from None
-    for holds, wanted in (*_rules(recipe), *_rules_of_frames(recipe)):
+    for holds, wanted in (*_rules_of_frames(recipe), *_rules(recipe)):
         if not holds:
             raise InputError(f"{path}: {wanted}")
     return recipe

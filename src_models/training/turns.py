@@ -286,7 +286,8 @@ def _epoch(
                 raise InputError(
                     f"{going.recipe.name}: the loss of {' and '.join(turn.nets)} is not "
                     f"a number in epoch {number}, step {i}; the state of the last epoch "
-                    "is kept. Lower method.options.learning_rate or train.learning_rate"
+                    "is kept. Lower method.options.learning_rate, train.learning_rate or "
+                    "a weight in method.options"
                 )
             found["+".join(turn.nets)] = value
             for name in going.averaged.keys() & set(turn.nets):

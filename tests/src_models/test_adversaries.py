@@ -131,6 +131,7 @@ class TestReferee:
         row, note = referee.end()
         assert row == {CRITIC: pytest.approx(0.995)}
         assert "critic has collapsed (saturated): it is always right" in note
+        assert "lower method.options.learning_rate" in note
         referee.begin(self.rows(1.0, 0.995))
         assert referee.judges(CRITIC)  # reported, and heard
 
@@ -679,6 +680,37 @@ class TestEveryMethod:
     ) -> None:
         with pytest.raises(InputError, match="leaves none for the critic"):
             played(name, tmp_path, {"alone": 0.9})
+
+
+# Beside the weight that all have.
+WEIGHTS = {
+    "segan-critic": ({}, "supervised"),
+    "asdnet-confidence": ({"labelled": 0.5, "later": 0, "threshold": 0}, "semi"),
+    "projective-critics": ({}, "projected"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "weight"),
+    [
+        *((name, {}, "weight") for name in METHODS),
+        *((name, *one) for name, one in WEIGHTS.items()),
+    ],
+)
+def test_a_weight_is_that_of_its_own_term(
+    name: str, options: dict[str, Any], weight: str, tmp_path: Path
+) -> None:
+    """The loss of a run's first step is a line in it, and rises."""
+    losses = []
+    for value in (0.0, 0.5, 1.0):
+        wanted = {**options, "alone": 0, weight: value}
+        recipe = recipe_of(name, wanted, epochs=1, steps=1)
+        run = tmp_path / str(value)
+        going = fit_of(recipe)(recipe, cases_of(name), run, accelerator="cpu")
+        (epoch,) = (event for event in going if isinstance(event, Epoch))
+        losses.append(epoch.loss)
+    assert losses[2] > losses[0] + 1e-5
+    assert losses[1] == pytest.approx((losses[0] + losses[2]) / 2, rel=1e-5)
 
 
 def test_both_are_measured_on_the_locked_cases(tmp_path: Path) -> None:

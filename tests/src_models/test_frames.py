@@ -370,6 +370,11 @@ class TestRecipe:
                 "method 'luc-critic' teaches nets of single images, unet-convlstm is "
                 "one of nets that read frames together",
             ),
+            (  # before what follows from it: patches of one side too many
+                {"system": "unet", "method": '[method]\nname = "sparse-sequence"'},
+                "method 'sparse-sequence' teaches nets that read frames together, unet "
+                "is one of nets of single images",
+            ),
         ],
     )
     def test_what_does_not_fit_is_said(

@@ -18,7 +18,6 @@ from src_models.catalog import create_net
 from src_models.data.cases import Case
 from src_models.data.splits import Split
 from src_models.errors import InputError
-from src_models.inference.windows import time_weights
 from src_models.losses import IGNORE
 from src_models.progress import drain
 from src_models.sequences.clips import ClipSampler, over_time, sequences_of
@@ -287,8 +286,35 @@ class TestSparse:
         with pytest.raises(InputError, match=says):
             drain(steps(recipe, beats(), tmp_path))
 
-    def test_weights_are_those_of_the_window(self) -> None:
-        assert time_weights(9, 1)[0] == pytest.approx(0.2)
+    def test_the_recipes_options_reach_labels_and_loss(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from src_models.sequences import course
+        from src_models.sequences import sparse as module
+
+        carried: list[dict[str, Any]] = []
+        weights: list[tuple[float, ...]] = []
+
+        def carry(case: Case, **options: Any) -> Generator[Any, None, Case]:
+            carried.append(options)
+            yield from ()
+            return case
+
+        def note(recipe: Any, said: Any, labels: Any, w: Any, number: int) -> Any:
+            weights.append(tuple(w))
+            return over_time(recipe, said, labels, w, number)
+
+        monkeypatch.setattr(module, "propagated", carry)
+        monkeypatch.setattr(course, "over_time", note)
+        for cyclic in (True, False):
+            recipe = sparse(epochs=2, options={"power": 1, "jump": 3, "spacing": 7})
+            recipe = recipe.model_copy(update={"cyclic": cyclic})
+            drain(steps(recipe, beats(), tmp_path / str(cyclic)))
+            wanted = {"cyclic": cyclic, "jump": 3, "spacing": 7}
+            assert carried == [wanted] * len(beats().train)
+            carried.clear()
+        # Single frames, then windows of three: (1 − |t| / 2)^1.
+        assert set(weights) == {(1.0,), (0.5, 1.0, 0.5)}
 
 
 FCS = NetSpec(
@@ -424,6 +450,18 @@ class TestSlices:
             else:
                 assert torch.equal(second[use], first[beside]), name
                 assert not torch.equal(second[beside], first[beside]), name
+
+    def test_the_weight_is_that_of_the_term_between_slices(
+        self, tmp_path: Path
+    ) -> None:
+        losses = []
+        for value in (0.0, 0.5, 1.0):
+            recipe = in_order(epochs=2, steps=1, options={"between_slices": value})
+            going = steps(recipe, solids(), tmp_path / str(value))
+            losses.append(next(e for e in going if isinstance(e, Epoch)).loss)
+            going.close()
+        assert losses[2] > losses[0] + 1e-4
+        assert losses[1] == pytest.approx((losses[0] + losses[2]) / 2, rel=1e-5)
 
     def test_between_slices_by_hand(self) -> None:
         """A voxel of a structure that begins in the second of three slices."""

@@ -34,9 +34,11 @@ from src_models.supervision.marks import (
 )
 from src_models.supervision.objectness import objectness
 from src_models.supervision.points import present
+from src_models.supervision.rounds import in_rounds
 from src_models.supervision.terms import image_level, prior_term, size_term
 from src_models.training.curves import Epoch
 from src_models.training.methods import fit_of
+from src_models.training.turns import one_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -436,6 +438,45 @@ class TestTraining:
         losses = {kind: epochs[0].loss for kind, (_, epochs) in runs.items()}
         assert losses["none"] < min(losses["ncut"], losses["crf"])
         assert losses["ncut"] != losses["crf"]
+
+    @pytest.mark.parametrize(
+        ("name", "weight", "options"),
+        [
+            ("scribbles", "weight", {"regulariser": "crf"}),
+            ("points", "image_level", {}),
+            ("points", "objectness", {"image_level": 0}),
+        ],
+    )
+    def test_a_weight_is_that_of_its_own_term(
+        self, name: str, weight: str, options: dict[str, Any], tmp_path: Path
+    ) -> None:
+        """The loss of a run's first step is a line in it, and rises."""
+        losses = []
+        for value in (0.0, 0.5, 1.0):
+            wanted = {"draw": True, **options, weight: value}
+            recipe = method_recipe(name, wanted, epochs=1, steps=1)
+            run = tmp_path / str(value)
+            going = fit_of(recipe)(recipe, sides(), run, accelerator="cpu")
+            (epoch,) = (event for event in going if isinstance(event, Epoch))
+            losses.append(epoch.loss)
+        assert losses[2] > losses[0] + 1e-4
+        assert losses[1] == pytest.approx((losses[0] + losses[2]) / 2, rel=1e-5)
+
+    def test_each_round_but_the_first_hears_the_net(self, tmp_path: Path) -> None:
+        recipe = method_recipe("scribble-rounds", epochs=2, steps=1)
+        heard: list[Any] = []
+
+        def relabel(case: Case, said: Any) -> Any:
+            heard.append(said)
+            return case.labels
+
+        fabric = one_device(recipe, "cpu", 1, 1)
+        drain(in_rounds(recipe, sides(), tmp_path, fabric, 2, relabel))
+        count = len(sides().train)
+        assert heard[:count] == [None] * count
+        for case, said in zip(sides().train, heard[count:], strict=True):
+            assert said.shape == (2, *case.labels.shape)
+            np.testing.assert_allclose(np.exp(said).sum(0), 1, rtol=1e-4)
 
     def test_rounds_go_on_where_the_last_ended(self, tmp_path: Path) -> None:
         net, epochs = run_of(

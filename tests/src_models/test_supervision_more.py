@@ -22,12 +22,13 @@ from src_models.supervision.boxes import cut_out
 from src_models.supervision.marks import boxes, drawn, scribbles, with_marks
 from src_models.supervision.options import Boxes, Sizes
 from src_models.supervision.sizes import ANY, bounds_of, whole_images
-from src_models.supervision.teacher import Pairs, apart, inside, risen
+from src_models.supervision.teacher import TEACHER, Pairs, apart, inside, risen
 from src_models.synthesis.warp import warp
 from src_models.training.curves import Epoch
 from src_models.training.method_spec import options_of
 from src_models.training.methods import fit_of
 from src_models.training.taught import ready, segmentor_of
+from src_models.training.turns import FOR_USE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,6 +242,13 @@ class TestSizes:
         assert volumes[1] < 0.6 * volumes[0]
 
 
+class Knows(torch.nn.Module):
+    """The brighter the likelier, so gently that warping before or after is the same."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 0.1 * torch.cat([-images, images], 1)
+
+
 class TestTeacher:
     def test_who_is_labelled(self) -> None:
         cases = list(sides().train)
@@ -291,6 +299,36 @@ class TestTeacher:
         teacher = warp(knows(made["raw"]), made["flow"])
         assert float(apart(student, teacher, inside(made["flow"]))) < 1e-9
         assert made["flow"].abs().max() > 0.01
+
+    def test_the_teachers_answer_is_changed_as_the_students_image_was(self) -> None:
+        """Of a teacher and a student that both know, only the edges of warping differ."""
+        recipe = method_recipe("mean-teacher")
+        cases = sides().train
+        pairs = Pairs(recipe, cases[:2], shared_out(cases, 0.5)[1])
+        made = pairs.make(Key(1, 3, range(2)))
+        made["seen"] = made["raw"]
+        knows = Knows()
+        loss = float(pairs.loss({FOR_USE: knows, TEACHER: knows}, made, 1, 0))
+        found = float(pairs.loss({FOR_USE: knows, TEACHER: knows}, made, 1, 1))
+        wished = knows(made["raw"]).softmax(1)
+        moved = knows(warp(made["seen"], made["flow"])).softmax(1)
+        unmoved = float(apart(moved, wished, inside(made["flow"])))
+        assert 0 <= found - loss < 0.1 * unmoved
+
+    def test_the_weight_rises_over_the_ramp(self, tmp_path: Path) -> None:
+        losses = []
+        for options in ({"weight": 0}, {"weight": 9}, {"weight": 9, "ramp": 0}):
+            recipe = method_recipe(
+                "mean-teacher", {"labelled": 0.5, **options}, epochs=1, steps=1
+            )
+            _, (epoch,) = run_of(recipe, tmp_path / str(len(losses)))
+            losses.append(epoch.loss)
+        without, risen_, whole = losses
+        assert without < risen_ < whole
+        # Of one epoch, three tenths of which are the ramp, the first is its beginning.
+        assert risen_ - without == pytest.approx(
+            math.exp(-5) * (whole - without), rel=0.02
+        )
 
     def test_inside_by_hand(self) -> None:
         flow = torch.zeros(1, 2, 2, 3)

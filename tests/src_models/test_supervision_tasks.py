@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from scipy import ndimage
 from torch import nn
 from weak import method_recipe, sides
@@ -345,6 +346,12 @@ class TestTraining:
             recipe = method_recipe(name, options)
         net, epochs = run_of(recipe, tmp_path)
         assert len(epochs) == 2
+        (saved,) = tmp_path.glob("state-*.safetensors")
+        learnt = {
+            key.split(".")[1] for key in load_file(saved) if key.startswith("net/bal")
+        }
+        own = {"fixed": set(), "uncertainty": {"log_sigma"}, "gradnorm": {"w", "first"}}
+        assert learnt == own[balance]
         assert all(np.isfinite(epoch.loss) for epoch in epochs)
         plain = segmentor_of(recipe).state_dict()
         assert net.state_dict().keys() == plain.keys()
@@ -388,6 +395,34 @@ class TestTraining:
         odd = recipe.patches.model_copy(update={"size": (15, 13)})
         _, epochs = run_of(recipe.model_copy(update={"patches": odd}), tmp_path)
         assert np.isfinite(epochs[-1].loss)
+
+    @pytest.mark.parametrize("name", ["contour", "distance-map"])
+    def test_the_weight_is_that_of_the_second_task(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        losses = []
+        for weight in (0.0, 0.5, 1.0):
+            plan = {"epochs": 1, "steps": 1}
+            options = {"weight": weight}
+            recipe = (
+                dcan_recipe(options, **plan)
+                if name == "contour"
+                else method_recipe(name, options, **plan)
+            )
+            _, (epoch,) = run_of(recipe, tmp_path / str(weight))
+            losses.append(epoch.loss)
+        assert losses[2] > losses[0] + 1e-4
+        assert losses[1] == pytest.approx((losses[0] + losses[2]) / 2, rel=1e-5)
+
+    def test_the_diagnosis_is_not_learnt_before_its_time(self, tmp_path: Path) -> None:
+        losses = []
+        for weight in (0.0, 1.0):
+            options = {"diagnoses": DIAGNOSES, "alone": 0.5, "weight": weight}
+            recipe = method_recipe("diagnosis-branch", options, epochs=2)
+            _, epochs = run_of(recipe, tmp_path / str(weight))
+            losses.append([epoch.loss for epoch in epochs])
+        assert losses[0][0] == losses[1][0]
+        assert losses[0][1] < losses[1][1]
 
     def test_the_diagnosis_waits_and_is_written(self, tmp_path: Path) -> None:
         recipe = method_recipe(
