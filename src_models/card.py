@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from src_models.catalog import find_card
 from src_models.errors import InputError
@@ -27,6 +28,17 @@ class Record(BaseModel):
 
 
 R = TypeVar("R", bound=Record)
+
+
+def _compiles(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression ({error})") from None
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]  # a regular expression
 
 
 def parse(kind: type[R], values: dict[str, Any], where: str) -> R:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from src_models.card import Record
+from src_models.card import Pattern, Record
 
 
 class Marks(Record):
@@ -203,5 +203,5 @@ class Diagnoses(MultiTask):
         Share of the epochs, at the start, in which the masks are learnt alone.
     """
 
-    diagnoses: dict[str, str] = Field(default_factory=dict)
+    diagnoses: dict[str, Pattern] = Field(default_factory=dict)
     alone: float = Field(default=0.5, ge=0, lt=1)

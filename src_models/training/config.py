@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from src_models.card import Binarise, Intensity, LabelRow, NetSpec, Record, parse
+from src_models.card import (
+    Binarise,
+    Intensity,
+    LabelRow,
+    NetSpec,
+    Pattern,
+    Record,
+    parse,
+)
 from src_models.catalog.methods import find_method
 from src_models.data.options import Augment
 from src_models.errors import InputError
@@ -45,7 +54,7 @@ class DataSpec(Record):
     folder: str
     images: str
     labels: str
-    group: str = "(.*)"
+    group: Pattern = "(.*)"
     values: dict[str, int] = Field(default_factory=dict)
     instances: bool = False
     blank_frames: Literal["background", "unknown"] = "background"
@@ -222,6 +231,11 @@ def _rules(recipe: Recipe) -> tuple[tuple[bool, str], ...]:
         (
             recipe.binarise != "otsu" or classes == 2,
             f'binarise = "otsu" tells one structure from the rest, there are {classes - 1}',
+        ),
+        (
+            re.compile(data.group).groups > 0,
+            f"data.group needs brackets round what names the patient, e.g. "
+            f"(case\\d+), got {data.group!r}",
         ),
         (
             data.validation + data.locked < 0.9,

@@ -112,6 +112,16 @@ class TestRecipe:
                 "values = { 255 = 1 }\ninstances = true",
                 "data.instances needs net.classes = 2 and no data.values, got 2 and",
             ),
+            (
+                "values = { 255 = 1 }",
+                "values = { 255 = 1 }\ngroup = '(case'",
+                "data.group: Value error, not a regular expression",
+            ),
+            (
+                "values = { 255 = 1 }",
+                "values = { 255 = 1 }\ngroup = 'case'",
+                "data.group needs brackets round what names the patient",
+            ),
             ("axes = [0, 1]", "axes = [2]", "mirror_axes must be in 0 … 1, got [2]"),
             (
                 'name = "x"\n[about',

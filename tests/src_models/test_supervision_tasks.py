@@ -32,8 +32,9 @@ from src_models.supervision.multitask import (
     known,
 )
 from src_models.training.curves import Epoch
+from src_models.training.method_spec import options_of
 from src_models.training.methods import fit_of
-from src_models.training.taught import segmentor_of
+from src_models.training.taught import method_of, segmentor_of
 from src_models.training.turns import FOR_USE
 
 if TYPE_CHECKING:
@@ -446,6 +447,13 @@ class TestNames:
         names, cases = Names(DIAGNOSES), sides().train
         assert [names.of(case) for case in cases] == [0, 1, 0, 1]
         assert names.of(replace(cases[0], name="other")) == -1
+
+    def test_no_regular_expression(self) -> None:
+        recipe = method_recipe("diagnosis-branch", {"diagnoses": {"a": "(", "b": "x"}})
+        with pytest.raises(
+            InputError, match=r"diagnoses\.a: .*no.* regular expression"
+        ):
+            options_of(method_of(recipe))
 
     def test_what_cannot_be_learnt(self) -> None:
         cases = sides().train
