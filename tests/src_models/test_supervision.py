@@ -462,6 +462,31 @@ class TestTraining:
         assert losses[2] > losses[0] + 1e-4
         assert losses[1] == pytest.approx((losses[0] + losses[2]) / 2, rel=1e-5)
 
+    def test_what_was_clicked_nowhere_in_an_image_is_nowhere(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from src_models.supervision import points as module
+
+        seen: list[tuple[Any, Any]] = []
+
+        def note(logits: Any, present_: Any, absent: Any) -> Any:
+            seen.append((present_, absent))
+            return image_level(logits, present_, absent)
+
+        monkeypatch.setattr(module, "image_level", note)
+        split = sides()
+        marks = [drawn(case, points, slices=1) for case in split.train]
+        for case in marks[:2]:  # without the structure; background is told
+            case.labels[case.labels > 0] = -1
+            case.labels[:, ::6] = 0
+        marked = replace(split, train=tuple(marks))
+        recipe = method_recipe("points", epochs=1, steps=8)
+        drain(fit_of(recipe)(recipe, marked, tmp_path, accelerator="cpu"))
+        there, absent = (torch.cat(one) for one in zip(*seen, strict=True))
+        assert not absent[:, 0].any()  # background is everywhere
+        assert set(absent[:, 1].tolist()) == {True, False}
+        assert not (there & absent).any()
+
     def test_each_round_but_the_first_hears_the_net(self, tmp_path: Path) -> None:
         recipe = method_recipe("scribble-rounds", epochs=2, steps=1)
         heard: list[Any] = []

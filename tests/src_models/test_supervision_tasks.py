@@ -415,6 +415,38 @@ class TestTraining:
         assert losses[2] > losses[0] + 1e-4
         assert losses[1] == pytest.approx((losses[0] + losses[2]) / 2, rel=1e-5)
 
+    def test_each_levels_own_scores_fade_in_three_steps(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from src_models.supervision import multitask
+
+        seen: list[float] = []
+        outputs = multitask.task_outputs
+
+        def note(levels: Any, shape: Any, weight: float) -> Any:
+            seen.append(weight)
+            return outputs(levels, shape, weight)
+
+        monkeypatch.setattr(multitask, "task_outputs", note)
+        run_of(dcan_recipe(epochs=3, steps=1), tmp_path)
+        assert seen == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])  # both tasks
+
+    def test_distances_are_cut_where_the_recipe_says(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from src_models.supervision import multitask
+
+        seen: list[float] = []
+
+        def note(said: Any, levels: Any, truncate: float) -> Any:
+            seen.append(truncate)
+            return said.square().mean()
+
+        monkeypatch.setattr(multitask, "distance_loss", note)
+        options = {"truncate": 4.5}
+        run_of(method_recipe("distance-map", options, epochs=1, steps=1), tmp_path)
+        assert seen == [4.5]
+
     def test_the_diagnosis_is_not_learnt_before_its_time(self, tmp_path: Path) -> None:
         losses = []
         for weight in (0.0, 1.0):
