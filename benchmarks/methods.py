@@ -107,7 +107,13 @@ COMPARISONS = (
     Comparison("nuclei-dcan", "DCAN's regions alone", None, "nuclei-dcan", True),
     Comparison(CUT_3D, "masks alone", None, CUT_3D, True),
     Comparison("nuclei-ynet", "masks alone", None, "nuclei-points", True),
-    Comparison("hippocampus-random-contrasts", "real images", None, CUT_3D, True),
+    Comparison(
+        "hippocampus-random-contrasts",
+        "real images",
+        None,
+        "hippocampus-random-contrasts",
+        True,
+    ),
     Comparison(
         "hippocampus-learned-transforms",
         "the atlas, ordinary changes",
