@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DEEP = 0.12  # share of the mask in a ball round a click away that shows it all wrong
 FAR = 1.0  # masks in a ball round a click on the structure that shows it too small
 REACH = 2.5  # width to look at, in ways from a click away to one on the structure
+WIDE = 1.07  # balls of that width in a mask that is too large to be mended
 
 
 def mistaken(
@@ -29,8 +30,8 @@ def mistaken(
     """How wide to look anew after the last click; 0 if the mask is to be mended.
 
     A click away from the structure that lies deep inside the mask says that the structure
-    is no wider than the way to the nearest click on it; a click on it, far from the mask,
-    that it is any larger (infinity).
+    is not much wider than the way to the nearest click on it, and the mask all wrong if it
+    is; a click on it, far from the mask, that it is any larger (infinity).
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def mistaken(
     depth = edt.edt(inside, anisotropy=tuple(steps.tolist()), black_border=True)
     if _ball(float(depth[tuple(at - low)]), mask.ndim) <= DEEP * size:
         return 0.0
-    return float(REACH * np.sqrt((((on - last) * steps) ** 2).sum(1).min()))
+    width = float(REACH * np.sqrt((((on - last) * steps) ** 2).sum(1).min()))
+    return width if size > _ball(WIDE * width / 2, mask.ndim) else 0.0
 
 
 def _ball(radius: float, ndim: int) -> float:

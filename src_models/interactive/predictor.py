@@ -56,6 +56,11 @@ class Manner:
         A click decides within this many object sides of it …
     sure : float
         … and beyond only where the net's probability is this far from the last mask.
+    closer, near_closer : float
+        A click is looked at once more from so many sides of the last window, and decides
+        within so many sides of this one.
+    anew : float
+        An answer that replaces a mask found too small promises an IoU of at least this.
     tree : float
         A structure that runs on over the picture is followed unless an answer promises
         an IoU of at least this.
@@ -68,6 +73,9 @@ class Manner:
     least: int = 24
     near: float = 0.35
     sure: float = 0.8
+    closer: float = 0.5
+    near_closer: float = 0.3
+    anew: float = 0.33
     tree: float = 0.6
     half: bool = False
 
@@ -136,21 +144,27 @@ class ClickPredictor:
         prompts = [one for one in prompts if len(spots(one))]
         check_prompts(prompts, previous, shape)
         mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
-        if prompts:
-            widest = np.inf
-            if mask.any():
-                widest = 0.0 if is_tree(mask) else _scale_anew(prompts, mask)
-            mask = (
-                self._found(prompts, widest) if widest else self._refined(prompts, mask)
-            )
+        if prompts and not mask.any():
+            mask = self._found(prompts, self.first_looks(prompts))
+        elif prompts:
+            mask = self._mended(prompts, mask)
         return obeyed(mask, prompts)
 
-    def _found(self, prompts: Sequence[Prompt], widest: float = np.inf) -> Mask:
-        """A first answer: of those at all scales the one that promises most.
-
-        Scales wider than `widest` pixels are left out, unless there is no other.
-        """
+    def _mended(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
+        """Mended near the last prompt or, if that shows it all wrong, found anew."""
+        widest = 0.0 if is_tree(mask) else _scale_anew(prompts, mask)
+        if not widest:
+            return self._refined(prompts, mask)
+        if np.isfinite(widest):
+            # Clicks away have told the scale; so near to others they would mislead.
+            prompts = [one for one in prompts if _wanted(one)]
         looks = self.first_looks(prompts, widest)
+        if max(promises(self.net, looks)) < self.manner.anew and np.isinf(widest):
+            return self._refined(prompts, mask)
+        return self._found(prompts, looks)
+
+    def _found(self, prompts: Sequence[Prompt], looks: Sequence[Look]) -> Mask:
+        """Of answers at all scales the one that promises most."""
         promised = promises(self.net, looks)
         best = int(np.argmax(promised))
         if promised[best] >= self.manner.tree or not (side := side_of_tree(looks)):
@@ -190,15 +204,23 @@ class ClickPredictor:
                 break
             window = widened(window, mask.shape)
             (found,) = self._looks([Question(window, prompts, mask)])
-        logits = found.logits()
         edge = np.log(manner.sure / (1 - manner.sure))
         reach = max(manner.near * window.side / manner.margin, 8.0)
-        trusted = near(prompts[-1], mask.shape, reach) | (np.abs(logits) > edge)
-        changed = ((logits > 0) != mask) & trusted
-        rows, columns = window.inside(mask.shape)
-        out = mask.copy()
-        out[rows, columns] ^= changed[rows, columns]
-        return out
+        close = near(prompts[-1], mask.shape, reach)
+        out = _taken(mask, found, close | (np.abs(found.logits()) > edge))
+        if thin or not isinstance(prompts[-1], Click):
+            return out
+        return self._closer(prompts, obeyed(out, prompts), window.side)
+
+    def _closer(self, prompts: Sequence[Prompt], mask: Mask, side: int) -> Mask:
+        """Mended once more round the last click, seen from nearer than a window's side."""
+        manner = self.manner
+        at, _ = _box(prompts[-1:], None, self.shape)
+        least = max(int(manner.closer * side), manner.least)
+        window = around(at, at, margin=1, least=least)
+        (found,) = self._looks([Question(window, prompts, mask)])
+        reach = max(manner.near_closer * least, 4.0)
+        return _taken(mask, found, near(prompts[-1], mask.shape, reach))
 
     def _window(self, prompts: Sequence[Prompt], mask: Mask) -> Window:
         """Round the mask and all prompts, but never larger than the image needs."""
@@ -213,6 +235,15 @@ class ClickPredictor:
             raise InputError("no image yet; call set_image before predict")
         manner = self.manner
         return look(self.net, self._image, questions, manner.size, half=manner.half)
+
+
+def _taken(mask: Mask, found: Look, where: Mask) -> Mask:
+    """The mask with what a look says, `where` that counts and the look shows it."""
+    rows, columns = found.window.inside(mask.shape)
+    out = mask.copy()
+    said, counts = found.logits() > 0, where[rows, columns]
+    out[rows, columns][counts] = said[rows, columns][counts]
+    return out
 
 
 def _wanted(prompt: Prompt) -> bool:

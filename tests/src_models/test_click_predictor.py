@@ -159,6 +159,7 @@ class TestMistaken:
         ("first", "last", "positive", "wanted"),
         [
             ((22, 30), (32, 30), False, 2.5 * 10),  # deep inside: no wider than that
+            ((12, 30), (32, 30), False, 0),  # deep inside: it may well be so wide
             ((30, 30), (46, 30), False, 0),  # at the rim
             ((30, 30), (80, 80), False, 0),  # beside it
             ((30, 30), (90, 90), True, np.inf),  # far away: any larger
@@ -183,21 +184,66 @@ class TestMistaken:
         assert mistaken(places, [True, True], ball, (3, 1, 1)) == 0
 
     def test_after_a_drawing_the_mask_is_mended(self) -> None:
-        asked: list[int] = []
-
-        class Watched(ClickPredictor):
-            def _found(self, *given: Any) -> Any:
-                asked.append(len(given))
-                return super()._found(*given)
-
         predictor = Watched(tiny_net(), Manner(size=32))
-        predictor.set_image(np.random.default_rng(0).random((60, 60)))
-        before = np.zeros((60, 60), bool)
-        before[5:50, 5:50] = True
-        predictor.answer([Click(9, 9), box(0, 0, 50, 50)], before)
-        assert not asked
-        predictor.answer([Click(9, 9), Click(27, 27, positive=False)], before)
-        assert asked
+        predictor.answer([Click(9, 9), box(0, 0, 50, 50)], BEFORE)
+        assert not predictor.anew
+        predictor.answer([Click(9, 9), Click(20, 20, positive=False)], BEFORE)
+        assert predictor.anew
+
+    def test_clicks_away_tell_the_scale_and_nothing_else(self) -> None:
+        predictor = Watched(tiny_net(), Manner(size=32))
+        away = Click(20, 20, positive=False)
+        mask = predictor.answer([Click(9, 9), away], BEFORE)
+        assert predictor.anew == [[Click(9, 9)]]
+        assert not mask[20, 20]
+        predictor.answer([Click(9, 9), away, Click(59, 59)], BEFORE & (MIDDLE < 10))
+        assert predictor.anew[1:] == [[Click(9, 9), away, Click(59, 59)]]
+
+    @pytest.mark.parametrize(("least", "anew"), [(0.0, True), (1.1, False)])
+    def test_a_poor_promise_does_not_replace_a_mask(
+        self, least: float, anew: bool
+    ) -> None:
+        predictor = Watched(tiny_net(), Manner(size=32, anew=least))
+        predictor.answer([Click(7, 7), Click(59, 59)], BEFORE & (MIDDLE < 10))
+        assert bool(predictor.found) == anew
+
+    def test_a_click_is_looked_at_from_nearer_too(self) -> None:
+        predictor = Watched(tiny_net(), Manner(size=32))
+        predictor.answer([Click(9, 9), Click(48, 48)], BEFORE)
+        first, *_, last = predictor.windows
+        assert last.side == first.side // 2
+        assert last.y + last.side / 2 == pytest.approx(48.5, abs=1)
+        predictor.windows.clear()
+        predictor.answer([Click(9, 9), Stroke(((48, 48), (48, 50)))], BEFORE)
+        assert all(window.side >= first.side for window in predictor.windows)
+
+
+BEFORE = np.zeros((60, 60), bool)
+BEFORE[5:50, 5:50] = True
+MIDDLE = np.arange(60)
+
+
+class Watched(ClickPredictor):
+    """With a picture of noise; remembers what it looked at."""
+
+    def __init__(self, net: ClickNet, manner: Manner) -> None:
+        super().__init__(net, manner)
+        self.anew: list[Any] = []  # prompts of looks at all scales
+        self.found: list[Any] = []
+        self.windows: list[Window] = []
+        self.set_image(np.random.default_rng(0).random((60, 60)))
+
+    def first_looks(self, prompts: Any, *rest: Any) -> Any:
+        self.anew.append(list(prompts))
+        return super().first_looks(prompts, *rest)
+
+    def _found(self, *given: Any) -> Any:
+        self.found.append(given)
+        return super()._found(*given)
+
+    def _looks(self, questions: Any) -> Any:
+        self.windows += [one.window for one in questions]
+        return super()._looks(questions)
 
 
 class TestGuarantees:
