@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 DEEP = 8  # slices of a volume worth looking at
 CLOSEST, WIDEST = 1.15, 5.0  # side of a window, in those of the structure
 LEAST = 12  # voxels of a window's side, in the finest of the spacings
+SCALES = 0.4  # share of samples at one of the scales that a first answer is sought at
+HALVINGS = 4  # of the whole scan at most
 TAILS = (0.1, 99.9)  # percentiles that become 0 and 1
 
 
@@ -115,7 +117,11 @@ def seen(
     *,
     still: bool = False,
 ) -> VolumeSample:
-    """A scan through a random cube round the target; turned and bent unless `still`."""
+    """A scan through a random cube round the target; turned and bent unless `still`.
+
+    At times the cube is the whole scan, a half, a quarter … of it, round a click, as a
+    first answer is sought.
+    """
     spacing = np.array(planes.entry.spacing)
     where = ndimage.find_objects(target.astype(np.uint8))[0]
     low = np.array([part.start for part in where], float)
@@ -125,6 +131,8 @@ def seen(
     side = max(side, LEAST * float(spacing.min()))
     side = min(side, 1.1 * float((np.array(target.shape) * spacing).max()))
     middle = (low + high - 1) / 2 * spacing + random.uniform(-0.15, 0.15, 3) * side
+    if not still and random.random() < SCALES:
+        side, middle = _at_scale(target, spacing, random)
     spread = _spread(size, None if still else random)
     at = (middle + side * spread) / spacing  # voxels of the scan, (z, y, x, 3)
     low, high = np.floor(at.reshape(-1, 3).min(0)), np.ceil(at.reshape(-1, 3).max(0))
@@ -140,6 +148,17 @@ def seen(
     found = sampled(torch.from_numpy(held), at).numpy()
     valid = found[2] > 0.5
     return VolumeSample(found[:1], valid, (found[1] > 0.5) & valid)
+
+
+def _at_scale(
+    target: Mask, spacing: npt.NDArray[np.float64], random: np.random.Generator
+) -> tuple[float, npt.NDArray[np.float64]]:
+    """Side and middle, in mm, of a cube as a first answer is sought in."""
+    widest = float((np.array(target.shape) * spacing).max())
+    halvings = int(np.log2(max(1.0, widest / (LEAST * float(spacing.min())))))
+    side = widest / 2 ** int(random.integers(min(halvings, HALVINGS) + 1))
+    places = np.argwhere(target)
+    return side, places[int(random.integers(len(places)))] * spacing
 
 
 @lru_cache(maxsize=512)
