@@ -96,14 +96,25 @@ class VolumeSampler:
                     break
         return found
 
-    def _real(
-        self, name: str, random: np.random.Generator, *, still: bool = False
-    ) -> VolumeSample:
+    def structure(
+        self, random: np.random.Generator
+    ) -> tuple[Planes, npt.NDArray[np.bool_]]:
+        """A scan and a structure in it, (z, y, x), at times empty."""
+        return self._scan(str(random.choice(sorted(self.sets), p=self.odds)), random)
+
+    def _scan(
+        self, name: str, random: np.random.Generator
+    ) -> tuple[Planes, npt.NDArray[np.bool_]]:
         groups = self.sets[name]
         held = groups[str(random.choice(sorted(groups)))]
         planes = held[int(random.integers(len(held)))]
         labels = np.asarray(planes.labels)
-        target = draw_target(labels, random, instances=planes.entry.instances)
+        return planes, draw_target(labels, random, instances=planes.entry.instances)
+
+    def _real(
+        self, name: str, random: np.random.Generator, *, still: bool = False
+    ) -> VolumeSample:
+        planes, target = self._scan(name, random)
         if not target.any():
             return VolumeSample(np.zeros((1, 1, 1, 1), np.float32), target, target)
         return seen(planes, target, self.size, random, still=still)

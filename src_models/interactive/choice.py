@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -11,20 +11,53 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
     from torch import Tensor
 
-    from src_models.interactive.looks import Look
     from src_models.interactive.net import ClickNet
 
 
-def promises(net: ClickNet, looks: Sequence[Look]) -> list[float]:
+class Answer(Protocol):
+    """What the net says through a window of a picture or a cube of a volume.
+
+    Attributes
+    ----------
+    raw, valid : (*S) float32, bool
+        Logits as the net saw it; where there is something to see.
+    facts : (F)
+        What a judge reads of it: `net.Judge.facts`.
+    side : float
+        Of the view, in pixels or mm.
+    """
+
+    @property
+    def raw(self) -> Tensor: ...
+
+    @property
+    def valid(self) -> Tensor: ...
+
+    @property
+    def facts(self) -> Tensor: ...
+
+    @property
+    def side(self) -> float: ...
+
+    def agreement(self, closer: Self, /) -> float:
+        """The IoU with the answer of a closer view, in that view; 1 if both are empty."""
+        ...
+
+
+A = TypeVar("A", bound=Answer)
+
+
+def promises(net: ClickNet, looks: Sequence[A]) -> list[float]:
     """The IoU with the whole structure that each answer promises, in [0, 1].
 
     By the net's judge or, if it has none, by the answers' own probabilities.
 
     Parameters
     ----------
-    looks : sequence of Look
+    looks : sequence of Answer
         At all scales, the widest first.
     """
     if net.judge is None:
@@ -34,24 +67,21 @@ def promises(net: ClickNet, looks: Sequence[Look]) -> list[float]:
     return found
 
 
-def judged_by(looks: Sequence[Look]) -> Tensor:
+def judged_by(looks: Sequence[A]) -> Tensor:
     """What a judge reads of answers at all scales, the widest first: (looks, F + 3).
 
     The net's own facts; how often the view is halved; the IoU with the next wider answer
     and with the next narrower one, where both look, −1 if there is none.
     """
-    widest = looks[0].window.side
-    halved = [np.log2(widest / one.window.side) for one in looks]
-    alike = [agreement(wide, close) for wide, close in pairwise(looks)]
+    halved = [np.log2(looks[0].side / one.side) for one in looks]
+    alike = [wide.agreement(close) for wide, close in pairwise(looks)]
     view = np.stack([halved, [-1.0, *alike], [*alike, -1.0]], 1).astype(np.float32)
     facts = torch.stack([one.facts for one in looks])
     return torch.cat([facts, torch.from_numpy(view)], 1)
 
 
-def agreement(wide: Look, close: Look) -> float:
-    """The IoU of two answers inside the closer window; 1 if both are empty."""
-    where = close.window.inside(close.shape)
-    one, other = wide.mask()[where], close.mask()[where]
+def overlap(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
+    """The IoU of two masks; 1 if both are empty."""
     either = int((one | other).sum())
     return int((one & other).sum()) / either if either else 1.0
 

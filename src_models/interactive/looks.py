@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from src_models.interactive.choice import overlap
 from src_models.interactive.focus import Window, cut, fraction, put_back, whole
 from src_models.interactive.prompt_maps import (
     colours_at,
@@ -64,6 +65,16 @@ class Look:
     raw: Tensor
     valid: Tensor
     facts: Tensor
+
+    @property
+    def side(self) -> float:
+        """Of the window, in pixels."""
+        return self.window.side
+
+    def agreement(self, closer: Look) -> float:
+        """The IoU of the two answers in the closer window; 1 if both are empty."""
+        where = closer.window.inside(closer.shape)
+        return overlap(self.mask()[where], closer.mask()[where])
 
     def logits(self) -> Floats:
         """On the image's pixels, (y, x); `BEYOND` outside the window."""

@@ -59,8 +59,6 @@ class Manner:
     closer, near_closer : float
         A click is looked at once more from so many sides of the last window, and decides
         within so many sides of this one.
-    anew : float
-        An answer that replaces a mask found too small promises an IoU of at least this.
     tree : float
         A structure that runs on over the picture is followed unless an answer promises
         an IoU of at least this.
@@ -75,7 +73,6 @@ class Manner:
     sure: float = 0.8
     closer: float = 0.5
     near_closer: float = 0.3
-    anew: float = 0.33
     tree: float = 0.6
     half: bool = False
 
@@ -158,10 +155,7 @@ class ClickPredictor:
         if np.isfinite(widest):
             # Clicks away have told the scale; so near to others they would mislead.
             prompts = [one for one in prompts if _wanted(one)]
-        looks = self.first_looks(prompts, widest)
-        if max(promises(self.net, looks)) < self.manner.anew and np.isinf(widest):
-            return self._refined(prompts, mask)
-        return self._found(prompts, looks)
+        return self._found(prompts, self.first_looks(prompts, widest))
 
     def _found(self, prompts: Sequence[Prompt], looks: Sequence[Look]) -> Mask:
         """Of answers at all scales the one that promises most."""

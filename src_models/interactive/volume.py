@@ -10,12 +10,11 @@ import numpy.typing as npt
 import torch
 
 from src_models.errors import InputError
-from src_models.interactive.choice import expected_iou
-from src_models.interactive.cubes import Cube, put_back, sampled, whole
+from src_models.interactive.choice import promises
+from src_models.interactive.cubes import Cube, whole
 from src_models.interactive.looks import BEYOND
 from src_models.interactive.mistakes import mistaken
-from src_models.interactive.prompt_maps import image_channels
-from src_models.interactive.volume_maps import Spot, stack
+from src_models.interactive.volume_looks import look
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from src_models.interactive.net import ClickNet
+    from src_models.interactive.volume_looks import Spacing, VolumeLook
+    from src_models.interactive.volume_maps import Spot
 
     Mask = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
@@ -62,13 +63,6 @@ class VolumeManner:
     half: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Look:
-    cube: Cube
-    logits: Tensor
-    valid: Tensor
-
-
 class VolumePredictor:
     """Segments what was clicked in one volume at a time.
 
@@ -82,7 +76,7 @@ class VolumePredictor:
         self.net = net
         self.manner = manner or VolumeManner()
         self._layers: Tensor | None = None
-        self._spacing = np.ones(3)
+        self._spacing: Spacing = (1.0, 1.0, 1.0)
 
     def set_volume(
         self, volume: npt.NDArray[Any], spacing: Sequence[float] = (1, 1, 1)
@@ -115,7 +109,8 @@ class VolumePredictor:
         unit = np.clip((grey - low) / span, 0, 1) if span > 0 else np.zeros_like(grey)
         layers = np.stack([unit, np.ones_like(unit)]).astype(np.float32, copy=False)
         self._layers = torch.from_numpy(layers)
-        self._spacing = np.asarray(spacing, float)
+        z, y, x = map(float, spacing)
+        self._spacing = z, y, x
 
     def answer(self, spots: Sequence[Spot], previous: Mask | None = None) -> Mask:
         """The structure under all clicks so far, the last one new: (z, y, x) bool.
@@ -152,7 +147,7 @@ class VolumePredictor:
         if mask.any():
             places = np.array([spot.place for spot in spots])
             signs = [spot.positive for spot in spots]
-            widest = mistaken(places, signs, mask, self._spacing.tolist())
+            widest = mistaken(places, signs, mask, self._spacing)
         return self._found(spots, widest) if widest else self._refined(spots, mask)
 
     def _held(self) -> Tensor:
@@ -161,40 +156,45 @@ class VolumePredictor:
         return self._layers
 
     def _found(self, spots: Sequence[Spot], widest: float) -> Mask:
-        """A first answer: of those at all scales the one that promises most, mended.
+        """Of answers at all scales the one that promises most, mended."""
+        looks = self.first_looks(spots, widest)
+        mask = looks[int(np.argmax(promises(self.net, looks)))].mask()
+        return self._refined(spots, mask) if mask.any() else mask
+
+    def first_looks(
+        self, spots: Sequence[Spot], widest: float = np.inf
+    ) -> list[VolumeLook]:
+        """Answers at all scales, the widest first; one at least.
 
         Scales wider than `widest` mm are left out, unless there is no other.
         """
         manner, shape = self.manner, self._held().shape[1:]
         low, high = self._reach(spots, None)
         middle, longest = (low + high) / 2, float((high - low).max())
-        cubes = [whole(shape, self._spacing.tolist())]
-        least = max(manner.least * float(self._spacing.min()), 1.3 * longest)
+        cubes = [whole(shape, self._spacing)]
+        least = max(manner.least * min(self._spacing), 1.3 * longest)
         while len(cubes) < manner.scales and cubes[-1].side_mm / 2 >= least:
             cubes.append(_cube(middle, cubes[-1].side_mm / 2))
         cubes = [cube for cube in cubes if cube.side_mm <= widest] or cubes[-1:]
-        looks = self._looks(cubes, spots, None, manner.size)
-        best = max(looks, key=lambda one: expected_iou(one.logits, one.valid))
-        mask = self._logits(best) > 0
-        return self._refined(spots, mask) if mask.any() else mask
+        return self._looks(cubes, spots, None, manner.size)
 
     def _refined(self, spots: Sequence[Spot], mask: Mask) -> Mask:
         """The mask mended by the last click, near it, and where the net is sure."""
         manner = self.manner
         low, high = self._reach(spots, mask)
-        longest = float((high - low).max() + self._spacing.min())
-        least = manner.least * float(self._spacing.min())
+        longest = float((high - low).max() + min(self._spacing))
+        least = manner.least * min(self._spacing)
         cube = _cube((low + high) / 2, max(manner.margin * longest, least))
-        widest = whole(mask.shape, self._spacing.tolist())
+        widest = whole(mask.shape, self._spacing)
         for _ in range(1 + GROWTH):
             cube = widest if cube.side_mm >= widest.side_mm else cube
             (found,) = self._looks([cube], spots, mask, manner.fine)
-            if cube is widest or not _reaches_out(found):
+            if cube is widest or not found.reaches_out():
                 break
             cube = Cube(cube.middle_mm, 2 * cube.side_mm)
-        logits = self._logits(found)
+        logits = found.logits()
         edge = np.log(manner.sure / (1 - manner.sure))
-        reach = max(manner.near * cube.side_mm / manner.margin, 4 * self._spacing.max())
+        reach = max(manner.near * cube.side_mm / manner.margin, 4 * max(self._spacing))
         steps = zip(
             np.ogrid[tuple(slice(n) for n in mask.shape)],
             spots[-1].place,
@@ -213,39 +213,11 @@ class VolumePredictor:
         spots: Sequence[Spot],
         mask: Mask | None,
         size: int,
-    ) -> list[_Look]:
-        """What the net says through each cube, in one batch."""
-        layers = self._held()
-        if mask is not None:
-            layers = torch.cat([layers, torch.from_numpy(mask[None].astype("f4"))])
-        places = np.array([spot.place for spot in spots]) * self._spacing
-        inputs, valid = [], []
-        for cube in cubes:
-            seen = sampled(layers, cube.grid(size) / self._spacing).numpy()
-            inside = seen[1] > 0.5
-            previous = np.zeros(inside.shape, np.float32) if mask is None else seen[2]
-            there = [
-                Spot((z, y, x), spot.positive)
-                for spot, (z, y, x) in zip(
-                    spots, cube.places(places, size).tolist(), strict=True
-                )
-            ]
-            inputs.append(stack(image_channels(seen[:1], inside), there, previous))
-            valid.append(torch.from_numpy(inside))
-        x_BCZYX = torch.from_numpy(np.stack(inputs))
-        x_BCZYX = x_BCZYX.to(memory_format=torch.channels_last_3d)
-        half = self.manner.half
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, half):
-            logits_BZYX = self.net(x_BCZYX).float()
-        return [_Look(*one) for one in zip(cubes, logits_BZYX, valid, strict=True)]
-
-    def _logits(self, one: _Look) -> npt.NDArray[np.float32]:
-        """On the volume's own voxels; `BEYOND` outside the cube."""
-        shape = self._held().shape[1:]
-        out = np.full(shape, BEYOND, np.float32)
-        box, values = put_back(one.logits, one.cube, shape, self._spacing.tolist())
-        out[box] = values
-        return out
+    ) -> list[VolumeLook]:
+        layers, half = self._held(), self.manner.half
+        return look(
+            self.net, layers, self._spacing, cubes, spots, mask, size, half=half
+        )
 
     def _reach(self, spots: Sequence[Spot], mask: Mask | None) -> tuple[Floats, Floats]:
         """First and last place in mm of all clicks and the mask."""
@@ -264,9 +236,3 @@ class VolumePredictor:
 def _cube(middle_mm: Floats, side_mm: float) -> Cube:
     z, y, x = middle_mm.tolist()
     return Cube((z, y, x), side_mm)
-
-
-def _reaches_out(one: _Look) -> bool:
-    """Whether the structure goes on at the cube's side, where the volume does too."""
-    mask = one.valid & (one.logits > 0)
-    return any(bool(mask.select(axis, at).any()) for axis in range(3) for at in (0, -1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from src_models.card import Record, parse
 from src_models.errors import InputError
@@ -50,12 +50,6 @@ class ClickNetSpec(Record):
     depth: tuple[PositiveInt, ...] = (1, 2, 2, 2)
     attention: int = Field(default=2, ge=0)
     judge: bool = False
-
-    @model_validator(mode="after")
-    def _of_pictures(self) -> ClickNetSpec:
-        if self.judge and self.ndim != 2:
-            raise ValueError("only a net of pictures (ndim = 2) learns to judge")
-        return self
 
 
 class SamplesSpec(Record):

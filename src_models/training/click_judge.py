@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from src_models.data.click_samples import Sampler, Shares
-from src_models.data.click_simulation import next_click
+from src_models.data.click_simulation import next_place
+from src_models.data.click_volumes import VolumeSampler
 from src_models.data.loader import ahead
-from src_models.interactive.choice import judged_by
+from src_models.interactive.choice import Answer, judged_by
 from src_models.interactive.predictor import ClickPredictor, Manner
+from src_models.interactive.prompt_maps import Click
+from src_models.interactive.volume import VolumeManner, VolumePredictor
+from src_models.interactive.volume_maps import Spot
 from src_models.training.click_bench import iou
 from src_models.training.click_users import CLOSE
 
@@ -28,10 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from src_models.data.click_cache import Planes
+    from src_models.interactive.looks import Look
     from src_models.interactive.net import ClickNet, Judge
+    from src_models.interactive.volume_looks import VolumeLook
     from src_models.training.click_config import ClickRecipe
 
-SMALLEST = 20  # pixels of a structure worth clicking on
+    Mask = npt.NDArray[np.bool_]
+
+SMALLEST = 20  # pixels or voxels of a structure worth clicking on
 KEPT_BACK = 0.15  # share of the clicks that say when to stop
 EPOCHS = 60
 PATIENCE = 8  # epochs without a gain on what was kept back
@@ -53,38 +61,97 @@ def teach_judge(
     """Give the net's judge its weights; nothing if it has none."""
     if net.judge is None:
         return
-    sampler = Sampler(train, recipe.samples.size, Shares(0, 0))
-    predictor = ClickPredictor(net, Manner(half=recipe.train.precision == "bf16"))
-    numbers = range(1, recipe.train.judged + 1)
+    clicks = (PictureClicks if net.ndim == 2 else VolumeClicks)(recipe, net, train)
+    numbers, seed = range(1, recipe.train.judged + 1), recipe.train.seed
 
-    def draw(number: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        return sampler.structure(np.random.default_rng([recipe.train.seed, number, 2]))
+    def draw(number: int) -> tuple[Any, Mask]:
+        return clicks.draw(np.random.default_rng([seed, number, 2]))
 
     facts, reached = [], []
-    for number, (image, truth) in zip(
+    for number, (shown, truth) in zip(
         numbers, ahead(draw, numbers, workers=1), strict=True
     ):
-        random = np.random.default_rng([recipe.train.seed, number, 3])
+        random = np.random.default_rng([seed, number, 3])
         if truth.sum() >= SMALLEST:
-            one, ious = first_answers(predictor, image, truth, random)
+            one, ious = first_answers(clicks, shown, truth, random)
             facts.append(one)
             reached.append(ious)
         yield JudgeStep(number, len(numbers))
     if facts:
-        fit_judge(net.judge, facts, reached, recipe.train.seed)
+        fit_judge(net.judge, facts, reached, seed)
+
+
+class Clicks(Protocol):
+    """Structures of the training patients, and the net's answers to a click on one."""
+
+    def draw(self, random: np.random.Generator, /) -> tuple[Any, Mask]:
+        """What is shown, and the structure in it."""
+        ...
+
+    def looks(self, shown: Any, place: tuple[int, ...], /) -> Sequence[Shown]:
+        """Answers at all scales to a click on a place of it."""
+        ...
+
+
+class Shown(Answer, Protocol):
+    """An answer on the pixels or voxels of what is shown."""
+
+    def mask(self) -> Mask: ...
+
+
+class PictureClicks:
+    """Slices and pictures."""
+
+    def __init__(
+        self, recipe: ClickRecipe, net: ClickNet, train: Sequence[Planes]
+    ) -> None:
+        self._sampler = Sampler(train, recipe.samples.size, Shares(0, 0))
+        manner = Manner(half=recipe.train.precision == "bf16")
+        self._predictor = ClickPredictor(net, manner)
+
+    def draw(self, random: np.random.Generator) -> tuple[npt.NDArray[Any], Mask]:
+        """Image (y, x, c) and structure (y, x)."""
+        return self._sampler.structure(random)
+
+    def looks(self, image: npt.NDArray[Any], place: tuple[int, ...]) -> list[Look]:
+        """Through windows round (y, x)."""
+        self._predictor.set_image(image)
+        y, x = place
+        return self._predictor.first_looks([Click(y, x)])
+
+
+class VolumeClicks:
+    """Whole scans."""
+
+    def __init__(
+        self, recipe: ClickRecipe, net: ClickNet, train: Sequence[Planes]
+    ) -> None:
+        self._sampler = VolumeSampler(train, recipe.samples.size, Shares(0, 0))
+        manner = VolumeManner(half=recipe.train.precision == "bf16")
+        self._predictor = VolumePredictor(net, manner)
+
+    def draw(self, random: np.random.Generator) -> tuple[Planes, Mask]:
+        """Scan and structure (z, y, x)."""
+        return self._sampler.structure(random)
+
+    def looks(self, scan: Planes, place: tuple[int, ...]) -> list[VolumeLook]:
+        """Through cubes round (z, y, x)."""
+        self._predictor.set_volume(np.asarray(scan.image), scan.entry.spacing)
+        z, y, x = place
+        return self._predictor.first_looks([Spot((z, y, x))])
 
 
 def first_answers(
-    predictor: ClickPredictor,
-    image: npt.NDArray[Any],
-    truth: npt.NDArray[np.bool_],
-    random: np.random.Generator,
+    clicks: Clicks, shown: Any, truth: Mask, random: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Facts of the answers to a click at all scales, (K, F), and the IoU reached, (K)."""
+    """Facts of the answers to a click at all scales, (K, F), and the IoU reached, (K).
+
+    The structure is not empty.
+    """
     share = float(random.choice(CLOSE))
-    click = next_click(truth, np.zeros_like(truth), random, share=share)
-    predictor.set_image(image)
-    looks = predictor.first_looks([click] if click else [])
+    found = next_place(truth, np.zeros_like(truth), random, share=share)
+    assert found is not None  # a structure is missing everywhere at first
+    looks = clicks.looks(shown, found[0])
     ious = [iou(truth, one.mask()) for one in looks]
     return judged_by(looks).clone(), torch.tensor(ious)
 

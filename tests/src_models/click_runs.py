@@ -10,19 +10,20 @@ from src_models.interactive.net import Judge
 from src_models.training.click_config import ClickRecipe
 
 
-def recipe(*cycles: int, **train: Any) -> ClickRecipe:
+def recipe(*cycles: int, ndim: int = 2, **train: Any) -> ClickRecipe:
     """A recipe of a tiny net on the made-up sets "discs" and "slabs"."""
     return ClickRecipe.model_validate(
         {
             "name": "tiny",
             "split": {"validation": 0.1, "locked": 0.1},
             "net": {
+                "ndim": ndim,
                 "widths": [8, 16],
                 "depth": [1, 1],
                 "attention": 1,
                 "judge": True,
             },
-            "samples": {"size": 32},
+            "samples": {"size": 32 if ndim == 2 else 16},
             "train": {
                 "batch": 2,
                 "cycles": cycles or (4,),

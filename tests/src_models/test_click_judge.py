@@ -11,16 +11,22 @@ import torch
 from click_runs import FirstFact, recipe
 
 from src_models.data.click_cache import Entry, open_entry, store
-from src_models.interactive.choice import agreement, judged_by, promises
+from src_models.interactive.choice import judged_by, promises
+from src_models.interactive.cubes import Cube
 from src_models.interactive.focus import Window
-from src_models.interactive.looks import Look
+from src_models.interactive.looks import BEYOND, Look
 from src_models.interactive.net import OF_VIEW, ClickNet, Judge
 from src_models.interactive.predictor import ClickPredictor, Manner
 from src_models.interactive.prompt_maps import CHANNELS, Click
+from src_models.interactive.volume_looks import VolumeLook
 from src_models.progress import drain
-from src_models.training.click_config import ClickRecipe
 from src_models.training.click_fit import fit
-from src_models.training.click_judge import JudgeStep, first_answers, fit_judge
+from src_models.training.click_judge import (
+    JudgeStep,
+    PictureClicks,
+    first_answers,
+    fit_judge,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,8 +80,8 @@ def views() -> list[Look]:
 
 def test_what_is_judged_by() -> None:
     whole, half, close = looks = views()
-    assert agreement(whole, half) == pytest.approx(0.5)
-    assert agreement(half, close) == pytest.approx(0.5)
+    assert whole.agreement(half) == pytest.approx(0.5)
+    assert half.agreement(close) == pytest.approx(0.5)
     table = judged_by(looks)
     assert table[:, :2].tolist() == [[80, 80], [40, 40], [20, 20]]
     assert table[:, 2:].tolist() == [[0, -1, 0.5], [1, 0.5, 0.5], [2, 0.5, -1]]
@@ -128,8 +134,14 @@ def test_the_scale_that_promises_most_answers() -> None:
 
 def test_answers_and_the_iou_they_reach() -> None:
     predictor = ClickPredictor(Told(), Manner(size=32))
+    predictor.set_image(square())
+
+    class AtHand(PictureClicks):
+        def __init__(self) -> None:
+            self._predictor = predictor
+
     facts, reached = first_answers(
-        predictor, square(), square() > 0, np.random.default_rng(0)
+        AtHand(), square(), square() > 0, np.random.default_rng(0)
     )
     sides = [one.window.side for one in predictor.first_looks([Click(47, 47)])]
     assert sides == [96, 48, 24]
@@ -137,13 +149,14 @@ def test_answers_and_the_iou_they_reach() -> None:
     assert reached[0] == pytest.approx(24**2 / 96**2)
 
 
-def test_a_run_ends_with_its_judge(tmp_path: Path) -> None:
-    y, x = np.ogrid[:60, :60]
-    disc = ((y - 30) ** 2 + (x - 28) ** 2 < 120).astype(np.uint8)[None]
-    entry = Entry("disc", "one", "p", (1, 1, 1))
-    store(tmp_path / "cache", entry, disc[..., None] * 90, disc)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_run_ends_with_its_judge(tmp_path: Path, ndim: int) -> None:
+    z, y, x = np.ogrid[: 1 if ndim == 2 else 24, :60, :60]
+    body = (z - z.size // 2) ** 2 + (y - 30) ** 2 + (x - 28) ** 2 < 120
+    entry = Entry("ball", "one", "p", (1, 1, 1))
+    store(tmp_path / "cache", entry, body[..., None] * np.uint8(90), body.astype("u1"))
     planes = [open_entry(tmp_path / "cache", entry)]
-    plan = recipe(2, judged=6)
+    plan = recipe(2, judged=6, ndim=ndim)
     steps = list(fit(plan, planes, [], tmp_path / "run"))
     assert [one for one in steps if isinstance(one, JudgeStep)][-1] == JudgeStep(6, 6)
     again = drain(fit(plan, planes, [], tmp_path / "run"))
@@ -151,8 +164,21 @@ def test_a_run_ends_with_its_judge(tmp_path: Path) -> None:
     assert again.judge.mean.any()
 
 
-def test_nets_of_volumes_have_none() -> None:
-    values = recipe().model_dump(mode="json")
-    values["net"]["ndim"] = 3
-    with pytest.raises(ValueError, match="only a net of pictures"):
-        ClickRecipe.model_validate(values)
+def test_answers_in_a_volume() -> None:
+    """A block that fills the closer of two cubes, and half of it is seen from farther."""
+    shape, spacing = (10, 20, 20), (2.0, 1.0, 1.0)
+    far, near = Cube((10.0, 9.5, 9.5), 20.0), Cube((10.0, 9.5, 9.5), 10.0)
+    raw = torch.full((20, 20, 20), -5.0)
+    raw[5:15, 5:15, 5:10] = 5.0
+    there = torch.ones(20, 20, 20, dtype=torch.bool)
+    facts = torch.zeros(2)
+    wide = VolumeLook(far, shape, spacing, raw, there, facts)
+    close = VolumeLook(near, shape, spacing, there * 5.0, there, facts)
+    assert wide.side == 20
+    assert close.mask().sum() == 5 * 10 * 10
+    assert wide.mask().sum() == 5 * 10 * 5
+    assert wide.agreement(close) == pytest.approx(0.5)
+    assert judged_by([wide, close])[:, 2:].tolist() == [[0, -1, 0.5], [1, 0.5, -1]]
+    assert (close.logits() == BEYOND).sum() == np.prod(shape) - 500
+    assert not wide.reaches_out()
+    assert close.reaches_out()

@@ -199,14 +199,6 @@ class TestMistaken:
         predictor.answer([Click(9, 9), away, Click(59, 59)], BEFORE & (MIDDLE < 10))
         assert predictor.anew[1:] == [[Click(9, 9), away, Click(59, 59)]]
 
-    @pytest.mark.parametrize(("least", "anew"), [(0.0, True), (1.1, False)])
-    def test_a_poor_promise_does_not_replace_a_mask(
-        self, least: float, anew: bool
-    ) -> None:
-        predictor = Watched(tiny_net(), Manner(size=32, anew=least))
-        predictor.answer([Click(7, 7), Click(59, 59)], BEFORE & (MIDDLE < 10))
-        assert bool(predictor.found) == anew
-
     def test_a_click_is_looked_at_from_nearer_too(self) -> None:
         predictor = Watched(tiny_net(), Manner(size=32))
         predictor.answer([Click(9, 9), Click(48, 48)], BEFORE)
@@ -229,17 +221,12 @@ class Watched(ClickPredictor):
     def __init__(self, net: ClickNet, manner: Manner) -> None:
         super().__init__(net, manner)
         self.anew: list[Any] = []  # prompts of looks at all scales
-        self.found: list[Any] = []
         self.windows: list[Window] = []
         self.set_image(np.random.default_rng(0).random((60, 60)))
 
     def first_looks(self, prompts: Any, *rest: Any) -> Any:
         self.anew.append(list(prompts))
         return super().first_looks(prompts, *rest)
-
-    def _found(self, *given: Any) -> Any:
-        self.found.append(given)
-        return super()._found(*given)
 
     def _looks(self, questions: Any) -> Any:
         self.windows += [one.window for one in questions]
