@@ -18,7 +18,7 @@ from synthetic import method_recipe, sides, state
 from torch import nn
 from zoo import discs, labels
 
-from src_models.adversaries import asdnet, segan
+from src_models.adversaries import asdnet, luc, projective, segan, vgan
 from src_models.adversaries.collapse import Referee, right_answers, symptom
 from src_models.adversaries.game import (
     CRITIC,
@@ -674,6 +674,49 @@ class TestEveryMethod:
             recipe, replace(held, train=tuple(holed)), tmp_path, accelerator="cpu"
         )
         assert not [e.note for e in steps if isinstance(e, Epoch) and e.note]
+
+    def test_critics_read_nothing_where_nothing_is_known(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        known: list[torch.Tensor] = []
+        read: list[tuple[torch.Tensor, ...]] = []
+
+        def note_known(labels: torch.Tensor) -> torch.Tensor:
+            known.append(known_of(labels))
+            return known[-1]
+
+        def noted(teach: Any) -> Any:
+            def note(game: Any, critic: str, nets: Any, *maps: Any) -> Any:
+                read.append((known[-1], *maps[:2]))
+                return teach(game, critic, nets, *maps)
+
+            return note
+
+        for module in (luc, vgan, segan, asdnet, projective):
+            monkeypatch.setattr(module, "known_of", note_known)
+        monkeypatch.setattr(segan, "teach", noted(segan.teach))
+        monkeypatch.setattr(Game, "teach", noted(Game.teach))
+        held = cases_of(name)
+        holed = tuple(
+            replace(
+                case, labels=np.where(np.arange(24) < 9, -1, case.labels.astype(int))
+            )
+            for case in held.train
+        )
+        # A product with an empty map would be 0 all the same.
+        options = {"input": "basic"} if name == "luc-critic" else {}
+        recipe = recipe_of(name, {"alone": 0, **options}, epochs=1)
+        cases = replace(held, train=holed)
+        drain(fit_of(recipe)(recipe, cases, tmp_path, accelerator="cpu"))
+        assert read
+        for inside, *maps in read:
+            for one in maps:
+                where = inside
+                if one.ndim < inside.ndim:  # slice by slice
+                    where = inside.movedim(2, 1).flatten(0, 1)
+                assert not where.all()
+                assert not (one * ~where).any()
+                assert (one * where).any()
 
     def test_no_epoch_for_the_critic_is_refused(
         self, name: str, tmp_path: Path

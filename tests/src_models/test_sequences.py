@@ -16,11 +16,17 @@ from safetensors.torch import load_file
 from src_models.card import NetSpec, read_card
 from src_models.catalog import create_net
 from src_models.data.cases import Case
+from src_models.data.loader import Key
 from src_models.data.splits import Split
 from src_models.errors import InputError
 from src_models.losses import IGNORE
 from src_models.progress import drain
-from src_models.sequences.clips import ClipSampler, over_time, sequences_of
+from src_models.sequences.clips import (
+    ClipSampler,
+    maker_of_clips,
+    over_time,
+    sequences_of,
+)
 from src_models.sequences.course import frame_by_frame, take_over
 from src_models.sequences.slices import between_slices
 from src_models.training.curves import Epoch
@@ -105,6 +111,18 @@ class TestClips:
         for seed in range(10):
             one, two = (np.random.default_rng(seed) for _ in range(2))
             assert sampler.case_of(one) is sampler.pick(two).case
+
+
+@pytest.mark.parametrize("cyclic", [True, False])
+def test_clips_go_round_if_the_recipe_is_of_a_beat(cyclic: bool) -> None:
+    recipe = beat_recipe().model_copy(update={"cyclic": cyclic})
+    cases = beats().train
+    marks = [(0,)] * len(cases)
+    size = recipe.patches.size
+    maker = maker_of_clips(recipe, cases, marks, size, seed=0)
+    labels = maker.make(Key(1, 1, range(2))).labels
+    before_the_first = labels[:, : (size[0] - 1) // 2]
+    assert bool((before_the_first == IGNORE).all()) is not cyclic
 
 
 class TestSequences:

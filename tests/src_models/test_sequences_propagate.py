@@ -8,9 +8,17 @@ from beats import beat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src_models.data.cases import Case
 from src_models.errors import InputError
 from src_models.progress import Progress, drain
-from src_models.sequences.propagate import Step, annotated_frames, plan, propagated
+from src_models.sequences import propagate
+from src_models.sequences.propagate import (
+    Step,
+    annotated_frames,
+    plan,
+    propagated,
+    sitk,
+)
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -87,6 +95,23 @@ class TestPropagated:
         assert carried > 0.9
         assert carried > dice(copied == 1, truth.labels[others] == 1) + 0.04
         np.testing.assert_array_equal(found[[0, 6]], truth.labels[[0, 6]])
+
+    def test_a_way_over_two_frames_by_hand(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Frame 2 is twice as narrow as frame 1, that one moved by 3 against frame 0."""
+        ways = [sitk.AffineTransform(2), sitk.AffineTransform(2)]
+        ways[0].SetTranslation((3, 0))  # x of frame 1 -> x + 3 of frame 0
+        ways[1].SetMatrix((2, 0, 0, 1))  # x of frame 2 -> 2 x of frame 1
+        left = iter(ways)
+        monkeypatch.setattr(propagate, "registered", lambda *_: next(left))
+        labels = np.full((3, 4, 16), -1, np.int16)
+        labels[0] = 0
+        labels[0, :, 9] = 1
+        case = Case("a", "a", np.zeros((1, 3, 4, 16)), labels, (1.0, 1.0))
+        found = drain(propagated(case, cyclic=False)).labels
+        assert np.flatnonzero(found[1, 0] == 1).tolist() == [6]
+        assert np.flatnonzero(found[2, 0] == 1).tolist() == [3]
 
     def test_it_is_the_same_to_the_last_bit_and_tells_each_frame(self) -> None:
         few = beat(known=(2,))

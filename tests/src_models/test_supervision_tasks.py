@@ -457,6 +457,12 @@ class TestTraining:
         assert losses[0][0] == losses[1][0]
         assert losses[0][1] < losses[1][1]
 
+    def test_a_case_without_a_diagnosis_teaches_its_masks(self, tmp_path: Path) -> None:
+        options = {"diagnoses": {"even": "disc0[02]", "odd": "disc01"}, "alone": 0}
+        recipe = method_recipe("diagnosis-branch", options, epochs=1, steps=6)
+        _, (epoch,) = run_of(recipe, tmp_path)  # among others in a batch
+        assert np.isfinite(epoch.loss)
+
     def test_the_diagnosis_waits_and_is_written(self, tmp_path: Path) -> None:
         recipe = method_recipe(
             "diagnosis-branch", {"diagnoses": DIAGNOSES, "alone": 0.5}, epochs=2
