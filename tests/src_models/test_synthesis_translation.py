@@ -334,6 +334,11 @@ class TestSynSeg:
         assert slopes(turns[0], nets[FOR_USE]) > 0
         assert slopes(turns[0], nets[TO_SOURCE]) == 0
 
+    def test_its_weight_is_that_of_the_segmentation(self) -> None:
+        losses = [self.turns(segment=w)[0][0].loss.item() for w in (0.5, 1, 1.5)]
+        assert losses[2] > losses[0] + 1e-3
+        assert losses[1] == pytest.approx((losses[0] + losses[2]) / 2, rel=1e-5)
+
     def test_in_two_steps_it_does_not(self) -> None:
         turns, nets = self.turns(learn="two steps")
         assert [turn.nets for turn in turns[:2]] == [TRANSLATORS, (FOR_USE,)]
