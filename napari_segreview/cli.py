@@ -128,7 +128,7 @@ def predict(
     wish = Wish(model=model, device=device, mirror=mirror)
     answer = follow(engine.segment(scan, wish))
     write_labels(answer.labels, output)
-    _warn(scan.warnings)
+    _warn((*scan.warnings, *filter(None, [answer.note])))
     _say(f"{answer.said}\nWrote {output}")
 
 

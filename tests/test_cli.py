@@ -206,6 +206,15 @@ def test_a_mask_on_the_scans_grid(
     assert found in said.out
 
 
+def test_what_to_know_of_a_model_on_a_scan_is_noted(segreview: Segreview) -> None:
+    """As in the window."""
+    save_tiny(Path("of-mr"), modalities=["MR"])
+    head = nifti("head.nii.gz", noise(9, 9, 9), np.eye(4))
+    said = segreview("predict", head, "-m", "of-mr", "-o", "m.nii", "--device=cpu")
+    assert said.status == 0
+    assert "note: The file does not say what it shows; check that it is MR." in said.err
+
+
 def test_the_same_patient_stored_otherwise_gets_the_same_mask(
     segreview: Segreview, models: Path
 ) -> None:

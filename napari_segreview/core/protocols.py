@@ -122,10 +122,11 @@ class Doubts:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """A model's answer, and one line that says what was done."""
+    """A model's answer, one line that says what was done, and its offer's note."""
 
     labels: LabelMap
     said: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

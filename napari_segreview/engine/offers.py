@@ -57,7 +57,7 @@ def offer(card: TrainedCard, scan: Scan | None) -> Offer:
         kind=kind(card),
         about=about(card),
         reason=reason,
-        note=_note(card, scan) if scan and not reason else "",
+        note=note(card, scan) if scan and not reason else "",
         mirrors=bool(card.mirror_axes),
         mirror=card.mirror,
     )
@@ -122,7 +122,7 @@ def _words(scan: Scan) -> str:
     return " ".join(parts)
 
 
-def _note(card: TrainedCard, scan: Scan) -> str:
+def note(card: TrainedCard, scan: Scan) -> str:
     """What is worth knowing before a run; "" if nothing."""
     notes = []
     if not scan.modality and card.modalities:

@@ -17,7 +17,7 @@ from napari_segreview.core.scan import Scan, check_finite
 from napari_segreview.core.state import in_words
 from napari_segreview.engine.device import title_of, usable
 from napari_segreview.engine.models import models
-from napari_segreview.engine.offers import misfit
+from napari_segreview.engine.offers import misfit, note
 from src_models.card import TrainedCard, find_model, read_card
 from src_models.errors import InputError
 from src_models.progress import Progress
@@ -80,6 +80,7 @@ def segment(scan: Scan, wish: Wish) -> Generator[Progress, None, Segmentation]:
         labels,
         f"{card.title}: done in {took} on {where}, weights {card.sha256[:8]}. "
         f"{_found(labels)}",
+        note(card, scan),
     )
 
 
