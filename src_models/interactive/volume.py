@@ -47,7 +47,7 @@ class VolumeManner:
         Side of the focused cube, in sides of the object.
     least : int
         Voxels of the finest spacing that a cube spans at least.
-    near, sure : float
+    near, sure, closer, near_closer : float
         As `predictor.Manner`.
     half : bool
         Whether the net runs in bfloat16.
@@ -60,6 +60,8 @@ class VolumeManner:
     least: int = 12
     near: float = 0.35
     sure: float = 0.8
+    closer: float = 0.6
+    near_closer: float = 0.45
     half: bool = False
 
 
@@ -137,9 +139,7 @@ class VolumePredictor:
                 )
         if spots:
             mask = self._anew(spots, mask)
-        for spot in spots:
-            mask[tuple(np.rint(spot.place).astype(int))] = spot.positive
-        return mask
+        return obeyed(mask, spots)
 
     def _anew(self, spots: Sequence[Spot], mask: Mask) -> Mask:
         """Found if there is no mask, or the last click shows it all wrong; else mended."""
@@ -195,17 +195,25 @@ class VolumePredictor:
         logits = found.logits()
         edge = np.log(manner.sure / (1 - manner.sure))
         reach = max(manner.near * cube.side_mm / manner.margin, 4 * max(self._spacing))
-        steps = zip(
-            np.ogrid[tuple(slice(n) for n in mask.shape)],
-            spots[-1].place,
-            self._spacing,
-            strict=True,
-        )
-        near = sum(((s - at) * mm) ** 2 for s, at, mm in steps) <= reach**2
-        shown = logits > BEYOND
-        changed = shown & ((logits > 0) != mask) & (near | (np.abs(logits) > edge))
-        out: Mask = mask ^ changed
-        return out
+        trusted = self._near(spots[-1], reach) | (np.abs(logits) > edge)
+        mask = obeyed(_taken(mask, logits, trusted), spots)
+        return self._closer(spots, mask, cube.side_mm)
+
+    def _closer(self, spots: Sequence[Spot], mask: Mask, side: float) -> Mask:
+        """Mended once more round the last click, seen from nearer than a cube's side."""
+        manner = self.manner
+        side = max(manner.closer * side, manner.least * min(self._spacing))
+        cube = _cube(np.array(spots[-1].place) * self._spacing, side)
+        (found,) = self._looks([cube], spots, mask, manner.size)
+        reach = max(manner.near_closer * side, 2 * max(self._spacing))
+        return _taken(mask, found.logits(), self._near(spots[-1], reach))
+
+    def _near(self, spot: Spot, reach: float) -> Mask:
+        """Voxels at most `reach` mm from a click."""
+        axes = np.ogrid[tuple(slice(n) for n in self._held().shape[1:])]
+        steps = zip(axes, spot.place, self._spacing, strict=True)
+        away = sum(((axis - at) * mm) ** 2 for axis, at, mm in steps)
+        return np.asarray(away <= reach**2)
 
     def _looks(
         self,
@@ -236,3 +244,19 @@ class VolumePredictor:
 def _cube(middle_mm: Floats, side_mm: float) -> Cube:
     z, y, x = middle_mm.tolist()
     return Cube((z, y, x), side_mm)
+
+
+def obeyed(mask: Mask, spots: Sequence[Spot]) -> Mask:
+    """The mask with every clicked voxel on its side; of clicks on one the last counts."""
+    out = mask.copy()
+    for spot in spots:
+        out[tuple(np.rint(spot.place).astype(int))] = spot.positive
+    return out
+
+
+def _taken(mask: Mask, logits: npt.NDArray[np.float32], where: Mask) -> Mask:
+    """The mask with what a look says, `where` that counts and the look shows it."""
+    counts = where & (logits > BEYOND)
+    out = mask.copy()
+    out[counts] = logits[counts] > 0
+    return out

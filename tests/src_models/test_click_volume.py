@@ -165,6 +165,24 @@ class TestGuarantees:
         with pytest.raises(InputError, match="previous mask"):
             predictor.answer([Spot((0, 0, 0))], np.zeros((2, 3, 3), bool))
 
+    def test_a_click_is_looked_at_from_nearer_too(self) -> None:
+        seen: list[tuple[Any, float]] = []
+
+        class Watched(VolumePredictor):
+            def _looks(self, cubes: Any, *rest: Any) -> Any:
+                seen.extend((one.middle_mm, one.side_mm) for one in cubes)
+                return super()._looks(cubes, *rest)
+
+        predictor = Watched(tiny_predictor().net, VolumeManner(size=12, fine=16))
+        predictor.set_volume(np.random.default_rng(0).random((20, 40, 40)), (2, 1, 1))
+        before = np.zeros((20, 40, 40), bool)
+        before[5:15, 10:30, 10:30] = True
+        after = predictor.answer([Spot((7, 15, 15)), Spot((12, 31, 25))], before)
+        (_, first), *_, (middle, last) = seen
+        assert middle == (24, 31, 25)
+        assert first * 0.6 <= last < 40
+        assert after[12, 31, 25]
+
     def test_no_click_keeps_the_mask(self) -> None:
         predictor = tiny_predictor()
         predictor.set_volume(np.random.default_rng(0).random((6, 7, 8)))
