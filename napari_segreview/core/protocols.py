@@ -192,10 +192,7 @@ class Engine(Finder, Protocol):
         *,
         resample: bool = False,
     ) -> Generator[Progress, None, Review]:
-        """Scores of the whole and slice by slice; raises InputError.
-
-        `resample` brings a prediction on another grid onto the reference's.
-        """
+        """Scores, on the reference's grid if asked to `resample`; raises InputError."""
         ...
 
     def error_maps(

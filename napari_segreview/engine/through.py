@@ -34,7 +34,7 @@ FEWEST = 0.3  # share of the area, or of the interior points, below which it has
 MOST = 2.0  # times the area above which the answer has leaked
 LIKE = 2.5  # standard deviations of the structure's grey that still are the structure
 TINY = 9  # pixels below which an area says nothing
-MARKS = 12  # points of each sign that tell a slice to the predictor of volumes
+WITHIN, BESIDE = 4, 2  # points that tell a slice to the predictor of volumes
 
 
 def through(
@@ -96,8 +96,9 @@ def extent(
     inner: list[Point] = []
     outer: list[Point] = []
     for plane, mask in masks.items():
-        for places, into in zip(support(mask, MARKS), (inner, outer), strict=True):
-            into += [_lifted(plane, place, positive=into is inner) for place in places]
+        within, beside = support(mask, WITHIN)
+        inner += [_lifted(plane, place, positive=True) for place in within]
+        outer += [_lifted(plane, place, positive=False) for place in beside[:BESIDE]]
     if not inner or axis is None:
         return first, end
     everywhere = replace(planes[0], axis=None, index=0)
