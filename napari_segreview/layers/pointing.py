@@ -148,16 +148,16 @@ def crossed(start: Floats, step: Floats, sides: Sequence[int]) -> npt.NDArray[np
 
 
 def visible(values: Floats, image: Layer) -> int | None:
-    """Which of the values on a line of sight is seen, as the layer is drawn."""
-    if not values.size:
+    """Which of the values on a line of sight is seen, as the layer is drawn; no NaN."""
+    if not np.isfinite(values).any():
         return None
     drawn, (low, high) = str(image.rendering), image.contrast_limits
     if drawn == "minip":
-        seen = (values == values.min()) & (values < high)
+        seen = (values == np.nanmin(values)) & (values < high)
     elif drawn == "iso":
         seen = values >= image.iso_threshold
     elif drawn.endswith("mip"):
-        seen = (values == values.max()) & (values > low)
+        seen = (values == np.nanmax(values)) & (values > low)
     else:
         seen = values > (low + high) / 2
     return int(seen.argmax()) if seen.any() else None

@@ -86,9 +86,13 @@ def sampled(layers_CZYX: Tensor, at: Floats) -> Tensor:
 
 
 def put_back(
-    values_ZYX: Tensor, cube: Cube, shape: Sequence[int], spacing: Sequence[float]
+    values_ZYX: Tensor,
+    cube: Cube,
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    within: Box | None = None,
 ) -> tuple[Box, npt.NDArray[np.float32]]:
-    """A cut-out's values on the volume's own voxels.
+    """A cut-out's values on the volume's own voxels, or on those of them `within` a box.
 
     Returns
     -------
@@ -98,6 +102,12 @@ def put_back(
         The values there.
     """
     box = cube.inside(shape, spacing)
+    if within is not None:
+        z, y, x = (
+            slice(max(a.start, b.start), max(a.start, b.start, min(a.stop, b.stop)))
+            for a, b in zip(box, within, strict=True)
+        )
+        box = z, y, x
     axes = []
     for part, step, at in zip(box, spacing, cube.middle_mm, strict=True):
         away = (np.arange(part.start, part.stop) * step - at) / cube.side_mm

@@ -12,7 +12,6 @@ import torch
 from src_models.errors import InputError
 from src_models.interactive.choice import promises
 from src_models.interactive.cubes import Cube, whole
-from src_models.interactive.looks import BEYOND
 from src_models.interactive.mistakes import mistaken
 from src_models.interactive.volume_looks import look
 
@@ -192,12 +191,10 @@ class VolumePredictor:
             if cube is widest or not found.reaches_out():
                 break
             cube = Cube(cube.middle_mm, 2 * cube.side_mm)
-        logits = found.logits()
         edge = np.log(manner.sure / (1 - manner.sure))
         reach = max(manner.near * cube.side_mm / manner.margin, 4 * max(self._spacing))
-        trusted = self._near(spots[-1], reach) | (np.abs(logits) > edge)
-        mask = obeyed(_taken(mask, logits, trusted), spots)
-        return self._closer(spots, mask, cube.side_mm)
+        mask = self._taken(mask, found, spots[-1], reach, edge)
+        return self._closer(spots, obeyed(mask, spots), cube.side_mm)
 
     def _closer(self, spots: Sequence[Spot], mask: Mask, side: float) -> Mask:
         """Mended once more round the last click, seen from nearer than a cube's side."""
@@ -206,14 +203,25 @@ class VolumePredictor:
         cube = _cube(np.array(spots[-1].place) * self._spacing, side)
         (found,) = self._looks([cube], spots, mask, manner.size)
         reach = max(manner.near_closer * side, 2 * max(self._spacing))
-        return _taken(mask, found.logits(), self._near(spots[-1], reach))
+        return self._taken(mask, found, spots[-1], reach)
 
-    def _near(self, spot: Spot, reach: float) -> Mask:
-        """Voxels at most `reach` mm from a click."""
-        axes = np.ogrid[tuple(slice(n) for n in self._held().shape[1:])]
+    def _taken(
+        self,
+        mask: Mask,
+        found: VolumeLook,
+        spot: Spot,
+        reach: float,
+        edge: float = np.inf,
+    ) -> Mask:
+        """The mask with what a look says: at most `reach` mm from a click, or surely."""
+        box, logits = found.logits()
+        axes = np.ogrid[box]
         steps = zip(axes, spot.place, self._spacing, strict=True)
         away = sum(((axis - at) * mm) ** 2 for axis, at, mm in steps)
-        return np.asarray(away <= reach**2)
+        counts = (away <= reach**2) | (np.abs(logits) > edge)
+        out = mask.copy()
+        out[box][counts] = logits[counts] > 0
+        return out
 
     def _looks(
         self,
@@ -251,12 +259,4 @@ def obeyed(mask: Mask, spots: Sequence[Spot]) -> Mask:
     out = mask.copy()
     for spot in spots:
         out[tuple(np.rint(spot.place).astype(int))] = spot.positive
-    return out
-
-
-def _taken(mask: Mask, logits: npt.NDArray[np.float32], where: Mask) -> Mask:
-    """The mask with what a look says, `where` that counts and the look shows it."""
-    counts = where & (logits > BEYOND)
-    out = mask.copy()
-    out[counts] = logits[counts] > 0
     return out

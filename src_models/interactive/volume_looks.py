@@ -11,7 +11,6 @@ import torch
 
 from src_models.interactive.choice import overlap
 from src_models.interactive.cubes import Cube, put_back, sampled
-from src_models.interactive.looks import BEYOND
 from src_models.interactive.prompt_maps import image_channels
 from src_models.interactive.volume_maps import Spot, stack
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from src_models.interactive.cubes import Box
     from src_models.interactive.net import ClickNet
 
     Mask = npt.NDArray[np.bool_]
@@ -55,24 +55,31 @@ class VolumeLook:
         """Of the cube, in mm."""
         return self.cube.side_mm
 
-    def logits(self) -> npt.NDArray[np.float32]:
-        """On the volume's own voxels, (z, y, x); `BEYOND` outside the cube."""
-        out = np.full(self.shape, BEYOND, np.float32)
-        box, values = put_back(self.raw, self.cube, self.shape, self.spacing)
-        out[box] = values
-        return out
+    def logits(self, within: Box | None = None) -> tuple[Box, npt.NDArray[np.float32]]:
+        """On the volume's own voxels in the cube, and in the box if one is given: where."""
+        return put_back(self.raw, self.cube, self.shape, self.spacing, within)
 
     def mask(self) -> Mask:
-        """On the volume's own voxels."""
+        """On the volume's own voxels, (z, y, x)."""
         out = np.zeros(self.shape, bool)
-        box, values = put_back(self.raw, self.cube, self.shape, self.spacing)
+        box, values = self.logits()
         out[box] = values > 0
         return out
 
     def agreement(self, closer: VolumeLook) -> float:
         """The IoU of the two answers in the closer cube; 1 if both are empty."""
         where = closer.cube.inside(self.shape, self.spacing)
-        return overlap(self.mask()[where], closer.mask()[where])
+        both = []
+        for one in (self, closer):
+            seen = np.zeros([part.stop - part.start for part in where], bool)
+            box, values = one.logits(where)
+            inner = tuple(
+                slice(a.start - b.start, a.stop - b.start)
+                for a, b in zip(box, where, strict=True)
+            )
+            seen[inner] = values > 0
+            both.append(seen)
+        return overlap(*both)
 
     def reaches_out(self) -> bool:
         """Whether the structure goes on at the cube's side, where the volume does too."""

@@ -58,6 +58,8 @@ def test_what_is_seen_is_what_is_drawn(rendering: str, wanted: int) -> None:
     image = Image(np.zeros((4, 4, 4)), rendering=rendering, contrast_limits=(1, 10))
     image.iso_threshold = 4
     assert visible(np.array([2.0, 5.0, 9.0, 1.5, 9.0]), image) == wanted
+    assert visible(np.array([np.nan, 5.0, 9.0, 1.5, 9.0]), image) == wanted
+    assert visible(np.full(3, np.nan), image) is None
 
 
 @pytest.mark.parametrize("rendering", ["mip", "iso", "additive", "average"])

@@ -14,7 +14,7 @@ from src_models.data.click_cache import Entry, open_entry, store
 from src_models.interactive.choice import judged_by, promises
 from src_models.interactive.cubes import Cube
 from src_models.interactive.focus import Window
-from src_models.interactive.looks import BEYOND, Look
+from src_models.interactive.looks import Look
 from src_models.interactive.net import OF_VIEW, ClickNet, Judge
 from src_models.interactive.predictor import ClickPredictor, Manner
 from src_models.interactive.prompt_maps import CHANNELS, Click
@@ -179,6 +179,10 @@ def test_answers_in_a_volume() -> None:
     assert wide.mask().sum() == 5 * 10 * 5
     assert wide.agreement(close) == pytest.approx(0.5)
     assert judged_by([wide, close])[:, 2:].tolist() == [[0, -1, 0.5], [1, 0.5, -1]]
-    assert (close.logits() == BEYOND).sum() == np.prod(shape) - 500
+    box, values = close.logits()
+    assert values.shape == (5, 10, 10)
+    assert close.mask()[box].all()
+    beside = (slice(0, 3), slice(0, 20), slice(0, 20))
+    assert close.logits(beside)[1].size == 0
     assert not wide.reaches_out()
     assert close.reaches_out()
