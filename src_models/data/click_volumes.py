@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
+from torch.nn import functional as F
 
 from src_models.data.click_augment import recoloured
 from src_models.data.click_samples import SMALLEST, TRIES, evenly
 from src_models.data.click_shapes import smooth_noise
 from src_models.data.click_targets import draw_target, parts_of
-from src_models.interactive.cubes import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from torch import Tensor
 
     from src_models.data.click_cache import Planes
     from src_models.data.click_samples import Shares
@@ -159,6 +161,32 @@ def seen(
     found = sampled(torch.from_numpy(held), at).numpy()
     valid = found[2] > 0.5
     return VolumeSample(found[:1], valid, (found[1] > 0.5) & valid)
+
+
+def sampled(layers_CZYX: Tensor, at: npt.NDArray[np.float64]) -> Tensor:
+    """Layers at places (*S, zyx), in voxels: (C, *S); zeros beyond, linear in between.
+
+    Where the places lie further apart than the voxels, along an axis, voxels are averaged
+    first.
+    """
+    low = np.floor(at.reshape(-1, 3).min(0)).astype(int) - 1
+    high = np.ceil(at.reshape(-1, 3).max(0)).astype(int) + 2
+    shape = layers_CZYX.shape[1:]
+    low = np.clip(low, 0, np.array(shape) - 1)
+    high = np.clip(high, low + 1, shape)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    part = layers_CZYX[:, *box][None]
+    apart = np.ptp(at.reshape(-1, 3), axis=0) / max(len(at) - 1, 1)
+    kernel = np.clip(np.floor(apart + 0.01).astype(int), 1, part.shape[2:])
+    if (kernel > 1).any():
+        part = F.avg_pool3d(
+            part, kernel.tolist(), ceil_mode=True, count_include_pad=False
+        )
+    there = (at - low + 0.5) / kernel - 0.5
+    grid = (2 * there + 1) / np.array(part.shape[2:]) - 1
+    points = torch.from_numpy(grid[None, ..., ::-1].astype(np.float32))
+    found: Tensor = F.grid_sample(part, points, align_corners=False)[0]
+    return found
 
 
 def _at_scale(

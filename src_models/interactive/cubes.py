@@ -6,17 +6,15 @@ Millimetres count from the centre of the first voxel, along the array's axes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-    from torch import Tensor
 
     Floats = npt.NDArray[np.float64]
     Box = tuple[slice, slice, slice]
@@ -29,11 +27,11 @@ class Cube:
     middle_mm: tuple[float, float, float]
     side_mm: float
 
-    def grid(self, size: int) -> Floats:
-        """Where each voxel of the cut-out lies, (size, size, size, zyx) in mm."""
-        axis = ((np.arange(size) + 0.5) / size - 0.5) * self.side_mm
-        z, y, x = (axis + at for at in self.middle_mm)
-        return np.stack(np.meshgrid(z, y, x, indexing="ij"), -1)
+    def axes(self, size: int) -> tuple[Floats, Floats, Floats]:
+        """Where the voxels of the cut-out lie along z, y and x, in mm."""
+        steps = ((np.arange(size) + 0.5) / size - 0.5) * self.side_mm
+        z, y, x = (steps + at for at in self.middle_mm)
+        return z, y, x
 
     def places(self, places_mm: Floats, size: int) -> Floats:
         """(n, 3) in mm → voxel centres of the cut-out."""
@@ -59,34 +57,67 @@ def whole(shape: Sequence[int], spacing: Sequence[float]) -> Cube:
     return Cube((z, y, x), float(sides.max()))
 
 
-def sampled(layers_CZYX: Tensor, at: Floats) -> Tensor:
-    """Layers at places (*S, zyx), in voxels: (C, *S); zeros beyond, linear in between.
+def cut(
+    values_ZYX: npt.NDArray[Any], cube: Cube, size: int, spacing: Sequence[float]
+) -> npt.NDArray[np.float32]:
+    """A volume as the cube shows it, (size, size, size): zeros beyond, linear in between.
 
-    Where the places lie further apart than the voxels, along an axis, voxels are averaged
-    first.
+    Where the cut-out's voxels are larger, along an axis, those of the volume are averaged.
     """
-    low = np.floor(at.reshape(-1, 3).min(0)).astype(int) - 1
-    high = np.ceil(at.reshape(-1, 3).max(0)).astype(int) + 2
-    shape = layers_CZYX.shape[1:]
-    low = np.clip(low, 0, np.array(shape) - 1)
-    high = np.clip(high, low + 1, shape)
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    part = layers_CZYX[:, *box][None]
-    apart = np.ptp(at.reshape(-1, 3), axis=0) / max(len(at) - 1, 1)
-    kernel = np.clip(np.floor(apart + 0.01).astype(int), 1, part.shape[2:])
-    if (kernel > 1).any():
-        part = F.avg_pool3d(
-            part, kernel.tolist(), ceil_mode=True, count_include_pad=False
-        )
-    there = (at - low + 0.5) / kernel - 0.5
-    grid = (2 * there + 1) / np.array(part.shape[2:]) - 1
-    points = torch.from_numpy(grid[None, ..., ::-1].astype(np.float32))
-    found: Tensor = F.grid_sample(part, points, align_corners=False)[0]
+    parts, weights = [], []
+    for axis, step, n in zip(cube.axes(size), spacing, values_ZYX.shape, strict=True):
+        part, weight = averages(axis / step, n)
+        parts.append(part)
+        weights.append(weight)
+    return mixed(values_ZYX[tuple(parts)], weights)
+
+
+def shown(
+    shape: Sequence[int], cube: Cube, size: int, spacing: Sequence[float]
+) -> npt.NDArray[np.bool_]:
+    """Which voxels of a cut-out, (size, size, size), show the volume."""
+    z, y, x = (
+        averages(axis / step, n)[1].sum(1)
+        for axis, step, n in zip(cube.axes(size), spacing, shape, strict=True)
+    )
+    found: npt.NDArray[np.bool_] = np.multiply.outer(np.multiply.outer(z, y), x) > 0.5
     return found
 
 
+def mixed(
+    values_ZYX: npt.NDArray[Any], weights: Sequence[Floats]
+) -> npt.NDArray[np.float32]:
+    """Values at a grid of places, each axis mixed by its weights (places, voxels)."""
+    z, y, x = (torch.from_numpy(one.astype(np.float32)) for one in weights)
+    values = torch.from_numpy(np.ascontiguousarray(values_ZYX, np.float32))
+    values = (z @ values.flatten(1)).reshape(-1, *values.shape[1:])
+    found: npt.NDArray[np.float32] = (y @ values @ x.T).numpy()
+    return found
+
+
+def linear(at: Floats, n: int) -> Floats:
+    """(places, n) weights of an axis' voxels at places between them; none beyond."""
+    found: Floats = np.maximum(1 - np.abs(at[:, None] - np.arange(n)), 0)
+    return found
+
+
+def averages(at: Floats, n: int) -> tuple[slice, Floats]:
+    """The voxels of an axis of `n` that rising places are mixed of, and their weights.
+
+    As `linear`, of means of as many voxels as lie between two places.
+    """
+    low = min(max(int(np.floor(at[0])) - 1, 0), n - 1)
+    high = min(max(int(np.ceil(at[-1])) + 2, low + 1), n)
+    apart = (at[-1] - at[0]) / max(len(at) - 1, 1)
+    many = min(max(int(apart + 0.01), 1), high - low)
+    of_voxel = np.arange(high - low) // many
+    held = np.bincount(of_voxel)
+    weights = linear((at - low + 0.5) / many - 0.5, len(held)) / held
+    return slice(low, high), weights[:, of_voxel]
+
+
 def put_back(
-    values_ZYX: Tensor,
+    values_ZYX: npt.NDArray[np.float32],
     cube: Cube,
     shape: Sequence[int],
     spacing: Sequence[float],
@@ -108,14 +139,9 @@ def put_back(
             for a, b in zip(box, within, strict=True)
         )
         box = z, y, x
-    axes = []
+    size = len(values_ZYX)
+    weights = []
     for part, step, at in zip(box, spacing, cube.middle_mm, strict=True):
-        away = (np.arange(part.start, part.stop) * step - at) / cube.side_mm
-        axes.append(2 * away)  # −1 … 1 from side to side
-    if any(not len(axis) for axis in axes):
-        return box, np.zeros([len(axis) for axis in axes], np.float32)
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1)[None, ..., ::-1]
-    points = torch.from_numpy(grid.astype(np.float32))
-    layers = values_ZYX.float()[None, None]
-    found = F.grid_sample(layers, points, padding_mode="border", align_corners=False)
-    return box, found[0, 0].numpy()
+        places = (np.arange(part.start, part.stop) * step - at) / cube.side_mm + 0.5
+        weights.append(linear((places * size - 0.5).clip(0, size - 1), size))
+    return box, mixed(values_ZYX, weights)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from src_models.errors import InputError
 from src_models.interactive.choice import promises
@@ -17,8 +16,6 @@ from src_models.interactive.volume_looks import look
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from torch import Tensor
 
     from src_models.interactive.net import ClickNet
     from src_models.interactive.volume_looks import Spacing, VolumeLook
@@ -76,7 +73,7 @@ class VolumePredictor:
     def __init__(self, net: ClickNet, manner: VolumeManner | None = None) -> None:
         self.net = net
         self.manner = manner or VolumeManner()
-        self._layers: Tensor | None = None
+        self._volume: npt.NDArray[np.float32] | None = None
         self._spacing: Spacing = (1.0, 1.0, 1.0)
 
     def set_volume(
@@ -101,15 +98,14 @@ class VolumePredictor:
         grey = grey.mean(-1) if grey.ndim == 4 else grey
         finite = np.isfinite(grey)
         if not finite.all():
-            grey = np.where(finite, grey, grey[finite].min() if finite.any() else 0)
+            grey[~finite] = grey[finite].min() if finite.any() else 0
         step = max(1, max(grey.shape) // FEWEST)
         low, high = np.percentile(grey[::step, ::step, ::step], TAILS)
         if not high > low:
             low, high = float(grey.min()), float(grey.max())
-        span = float(high - low)
-        unit = np.clip((grey - low) / span, 0, 1) if span > 0 else np.zeros_like(grey)
-        layers = np.stack([unit, np.ones_like(unit)]).astype(np.float32, copy=False)
-        self._layers = torch.from_numpy(layers)
+        grey -= low
+        grey /= max(float(high - low), np.finfo(np.float32).tiny)
+        self._volume = grey.clip(0, 1, out=grey)
         z, y, x = map(float, spacing)
         self._spacing = z, y, x
 
@@ -125,8 +121,7 @@ class VolumePredictor:
             If a click lies outside the volume, the previous mask has another shape, or
             there is no volume.
         """
-        layers = self._held()
-        shape = tuple(layers.shape[1:])
+        shape = self._held().shape
         mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
         if mask.shape != shape:
             raise InputError(f"the previous mask has shape {mask.shape}, not {shape}")
@@ -149,10 +144,10 @@ class VolumePredictor:
             widest = mistaken(places, signs, mask, self._spacing)
         return self._found(spots, widest) if widest else self._refined(spots, mask)
 
-    def _held(self) -> Tensor:
-        if self._layers is None:
+    def _held(self) -> npt.NDArray[np.float32]:
+        if self._volume is None:
             raise InputError("no volume yet; call set_volume before answer")
-        return self._layers
+        return self._volume
 
     def _found(self, spots: Sequence[Spot], widest: float) -> Mask:
         """Of answers at all scales the one that promises most, mended."""
@@ -167,7 +162,7 @@ class VolumePredictor:
 
         Scales wider than `widest` mm are left out, unless there is no other.
         """
-        manner, shape = self.manner, self._held().shape[1:]
+        manner, shape = self.manner, self._held().shape
         low, high = self._reach(spots, None)
         middle, longest = (low + high) / 2, float((high - low).max())
         cubes = [whole(shape, self._spacing)]
@@ -230,9 +225,9 @@ class VolumePredictor:
         mask: Mask | None,
         size: int,
     ) -> list[VolumeLook]:
-        layers, half = self._held(), self.manner.half
+        volume, half = self._held(), self.manner.half
         return look(
-            self.net, layers, self._spacing, cubes, spots, mask, size, half=half
+            self.net, volume, self._spacing, cubes, spots, mask, size, half=half
         )
 
     def _reach(self, spots: Sequence[Spot], mask: Mask | None) -> tuple[Floats, Floats]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from src_models.interactive.choice import overlap
-from src_models.interactive.cubes import Cube, put_back, sampled
+from src_models.interactive.cubes import Cube, cut, put_back, shown
 from src_models.interactive.prompt_maps import image_channels
 from src_models.interactive.volume_maps import Spot, stack
 
@@ -57,7 +57,7 @@ class VolumeLook:
 
     def logits(self, within: Box | None = None) -> tuple[Box, npt.NDArray[np.float32]]:
         """On the volume's own voxels in the cube, and in the box if one is given: where."""
-        return put_back(self.raw, self.cube, self.shape, self.spacing, within)
+        return put_back(self.raw.numpy(), self.cube, self.shape, self.spacing, within)
 
     def mask(self) -> Mask:
         """On the volume's own voxels, (z, y, x)."""
@@ -90,7 +90,7 @@ class VolumeLook:
 
 def look(
     net: ClickNet,
-    layers_CZYX: Tensor,
+    volume_ZYX: npt.NDArray[np.float32],
     spacing: Spacing,
     cubes: Sequence[Cube],
     spots: Sequence[Spot],
@@ -103,29 +103,28 @@ def look(
 
     Parameters
     ----------
-    layers_CZYX : (2, z, y, x)
-        The volume in [0, 1], and ones.
+    volume_ZYX : (z, y, x)
+        In [0, 1].
     mask : (z, y, x) bool, optional
         The mask so far.
     half : bool
         In bfloat16.
     """
-    _, depth, rows, columns = layers_CZYX.shape
-    if mask is not None:
-        held = torch.from_numpy(mask[None].astype(np.float32))
-        layers_CZYX = torch.cat([layers_CZYX, held])
+    depth, rows, columns = volume_ZYX.shape
     places = np.array([spot.place for spot in spots]) * spacing
     inputs, valid = [], []
     for cube in cubes:
-        seen = sampled(layers_CZYX, cube.grid(size) / spacing).numpy()
-        inside = seen[1] > 0.5
-        previous = np.zeros(inside.shape, np.float32) if mask is None else seen[2]
+        seen = cut(volume_ZYX, cube, size, spacing)
+        inside = shown(volume_ZYX.shape, cube, size, spacing)
+        previous = np.zeros_like(seen)
+        if mask is not None:
+            previous = cut(mask, cube, size, spacing)
         at = cube.places(places, size).tolist()
         there = [
             Spot((z, y, x), spot.positive)
             for spot, (z, y, x) in zip(spots, at, strict=True)
         ]
-        inputs.append(stack(image_channels(seen[:1], inside), there, previous))
+        inputs.append(stack(image_channels(seen[None], inside), there, previous))
         valid.append(torch.from_numpy(inside))
     x_BCZYX = torch.from_numpy(np.stack(inputs))
     x_BCZYX = x_BCZYX.to(memory_format=torch.channels_last_3d)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from src_models.data.click_cache import Entry, open_entry, store
 from src_models.data.click_samples import SMALLEST, Shares
-from src_models.data.click_volumes import VolumeSampler, made_up_volume
+from src_models.data.click_volumes import VolumeSampler, made_up_volume, sampled
 from src_models.errors import InputError
-from src_models.interactive.cubes import Cube, put_back, sampled, whole
+from src_models.interactive.cubes import Cube, cut, put_back, shown, whole
 from src_models.interactive.net import ClickNet, folded, unfolded
 from src_models.interactive.volume import VolumeManner, VolumePredictor
 from src_models.interactive.volume_maps import CHANNELS, Spot, balls, places, stack
@@ -51,27 +51,52 @@ class TestFold:
 
 class TestCubes:
     def test_the_whole_volume_at_its_own_size(self) -> None:
-        volume = torch.rand(1, 9, 9, 9)
+        volume = np.random.default_rng(0).random((9, 9, 9), np.float32)
         cube = whole((9, 9, 9), (2, 2, 2))
         assert cube == Cube((8, 8, 8), 18)
-        torch.testing.assert_close(sampled(volume, cube.grid(9) / 2), volume)
+        np.testing.assert_allclose(cut(volume, cube, 9, (2, 2, 2)), volume, rtol=1e-5)
+        assert shown((9, 9, 9), cube, 9, (2, 2, 2)).all()
 
     def test_beyond_is_zero(self) -> None:
-        volume = torch.ones(1, 6, 6, 6)
-        seen = sampled(volume, Cube((0, 0, 0), 8).grid(8))
-        assert seen[0, :3].abs().max() == 0
-        torch.testing.assert_close(seen[0, 4:, 4:, 4:], torch.ones(4, 4, 4))
+        volume = np.ones((6, 6, 6))
+        seen = cut(volume, Cube((0, 0, 0), 8), 8, (1, 1, 1))
+        assert np.abs(seen[:3]).max() == 0
+        np.testing.assert_allclose(seen[4:, 4:, 4:], 1)
+        inside = shown((6, 6, 6), Cube((0, 0, 0), 8), 8, (1, 1, 1))
+        np.testing.assert_array_equal(inside, seen > 0.5)
 
     def test_averaged_where_it_shrinks(self) -> None:
-        volume = torch.rand(1, 8, 8, 8)
-        small = sampled(volume, whole((8, 8, 8), (1, 1, 1)).grid(2))
-        wanted = volume.reshape(1, 2, 4, 2, 4, 2, 4).mean((2, 4, 6))
-        assert torch.corrcoef(torch.stack([small.ravel(), wanted.ravel()]))[0, 1] > 0.5
+        volume = np.random.default_rng(0).random((8, 8, 8), np.float32)
+        small = cut(volume, whole((8, 8, 8), (1, 1, 1)), 2, (1, 1, 1))
+        wanted = volume.reshape(2, 4, 2, 4, 2, 4).mean((1, 3, 5))
+        np.testing.assert_allclose(small, wanted, rtol=1e-5)
 
-    def test_a_place_is_where_the_grid_says(self) -> None:
+    def test_a_place_is_where_the_axes_say(self) -> None:
         cube = Cube((4.0, 5.0, 6.0), 10.0)
-        grid = cube.grid(7)
-        np.testing.assert_allclose(cube.places(grid[1, 2, 3][None], 7), [[1, 2, 3]])
+        z, y, x = cube.axes(7)
+        at = np.array([[z[1], y[2], x[3]]])
+        np.testing.assert_allclose(cube.places(at, 7), [[1, 2, 3]])
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        st.tuples(*[st.floats(-4, 16)] * 3),
+        st.floats(0.5, 40),
+        st.sampled_from([(1, 1, 1), (3, 1, 0.5), (0.25, 0.25, 2)]),
+        st.integers(2, 9),
+    )
+    def test_as_the_library_samples(
+        self, middle: Any, side: float, spacing: Any, size: int
+    ) -> None:
+        # the same cut by pooling and sampling at every single place
+        volume = np.random.default_rng(0).random((5, 9, 14), np.float32)
+        cube = Cube(middle, side)
+        at = np.stack(np.meshgrid(*cube.axes(size), indexing="ij"), -1) / spacing
+        layers = torch.from_numpy(np.stack([volume, np.ones_like(volume)]))
+        wanted, ones = sampled(layers, at).numpy()
+        np.testing.assert_allclose(cut(volume, cube, size, spacing), wanted, atol=1e-4)
+        unsure = np.abs(ones - 0.5) < 1e-4
+        inside = shown(volume.shape, cube, size, spacing)
+        np.testing.assert_array_equal((inside | unsure), ((ones > 0.5) | unsure))
 
     @settings(max_examples=25, deadline=None)
     @given(
@@ -81,7 +106,9 @@ class TestCubes:
     )
     def test_put_back_fits(self, middle: Any, side: float, spacing: Any) -> None:
         shape = (5, 9, 14)
-        box, values = put_back(torch.ones(6, 6, 6), Cube(middle, side), shape, spacing)
+        box, values = put_back(
+            np.ones((6, 6, 6), "f4"), Cube(middle, side), shape, spacing
+        )
         assert np.zeros(shape)[box].shape == values.shape
         np.testing.assert_allclose(values, 1, rtol=1e-5)
 
@@ -89,8 +116,7 @@ class TestCubes:
         steps = np.indices((12, 24, 24)) * np.array([2, 1, 1]).reshape(3, 1, 1, 1)
         ball = ((steps - 11) ** 2).sum(0) < 64
         cube = Cube((11, 11, 11), 22)
-        layers = torch.from_numpy(ball[None].astype(np.float32))
-        seen = sampled(layers, cube.grid(44) / np.array([2, 1, 1]))[0]
+        seen = cut(ball, cube, 44, (2, 1, 1))
         box, values = put_back(seen, cube, ball.shape, (2, 1, 1))
         again = np.zeros(ball.shape, bool)
         again[box] = values > 0.5
