@@ -68,6 +68,8 @@ def prepare(recipe: ClickRecipe, root: Path, folder: Path) -> Iterator[Entry]:
 
 def _store_pair(spec: SetSpec, base: Path, path: Path, folder: Path) -> Iterator[Entry]:
     """One entry for each labelled frame of a file; none if it has no labels."""
+    from skimage.measure import label
+
     stem = path.name.partition(".")[0]
     match = re.match(spec.group, path.name)
     if match is None:
@@ -84,12 +86,14 @@ def _store_pair(spec: SetSpec, base: Path, path: Path, folder: Path) -> Iterator
     for at, (image, truth) in enumerate(zip(_frames(scan), truths, strict=True)):
         if not truth.any():
             continue
+        if spec.pieces:
+            truth = label(truth, connectivity=1)  # walls may be one diagonal thick
         entry = Entry(
             set=spec.folder,
             name=f"{spec.folder}-{stem}-{at}",
             group=match.group(1),
             spacing=((1.0, *spacing) if len(spacing) == 2 else tuple(spacing)),  # type: ignore[arg-type]
-            instances=spec.instances,
+            instances=spec.instances or spec.pieces,
         )
         flat = truth.ndim == 2
         store(folder, entry, image, truth[None] if flat else truth)

@@ -18,7 +18,7 @@ from napari_segreview._click_training import (
     split,
     train_click,
 )
-from src_models.data.click_cache import read_index
+from src_models.data.click_cache import open_entry, read_index
 from src_models.errors import InputError
 from src_models.interactive.weights import load_click_net
 from src_models.training.click_bench import Line
@@ -110,6 +110,22 @@ def test_only_labelled_frames_are_kept(home: Path) -> None:
     assert sorted(entry.name for entry in held) == sorted(e.name for e in entries)
     for one in sides.locked:
         assert side_of_entry(one.entry, recipe.split) == "locked"
+
+
+def test_pieces_are_objects(home: Path) -> None:
+    text = RECIPE.replace("instances = true", "pieces = true")
+    walled = np.zeros((40, 44), np.uint8)
+    walled[4:34, 4:40] = 1
+    walled[range(4, 34), range(6, 36)] = 0  # a wall of one diagonal
+    walled[4:10, 34:] = 2
+    Image.fromarray(walled).save(home / "cells" / "labels" / "c0.png")
+    (home / "r.toml").write_text(text)
+    entries = list(prepare(read_click_recipe(home / "r.toml"), home, home / "cache"))
+    (first,) = (entry for entry in entries if entry.name == "cells-c0-0")
+    assert first.instances
+    labels = np.asarray(open_entry(home / "cache", first).labels)[0]
+    kinds = [set(np.unique(walled[labels == n])) for n in np.unique(labels)]
+    assert kinds == [{0}, {1}, {2}, {1}] or kinds == [{0}, {1}, {1}, {2}]
 
 
 def test_train_export_and_bench(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,29 +18,35 @@ if TYPE_CHECKING:
     from src_models.data.click_cache import Planes
 
 SMALLEST = 30  # pixels of a structure worth clicking on
+RANKS = (0.5, 0, 0.25, 0.75)  # of the instances of a picture, the largest first
 
 
 def scored_targets(planes: Sequence[Planes], most: int) -> Iterator[Target]:
-    """Up to `most` targets of each set, its cases in turn.
+    """Up to `most` targets of each set: its cases in turn, each with its next kind.
 
     Of a kind of structure: the first slice of the stack where it is largest, all of it
     there and, if it is in several pieces, the largest. Of instances: in each picture the
-    one of median size, then the largest.
+    one of median size, the largest, and those of the quartiles. The first case begins
+    with its first kind, the second with its second one …, so that few targets of many
+    cases are of all kinds.
     """
     sets: dict[str, list[Planes]] = {}
     for one in planes:
         sets.setdefault(one.entry.set, []).append(one)
     for held in sets.values():
-        queues = [_of_case(one) for one in held]
-        given = 0
-        while queues and given < most:
-            for queue in list(queues):
-                target = next(queue, None)
-                if target is None:
-                    queues.remove(queue)
-                elif given < most:
-                    given += 1
-                    yield target
+        yield from islice(_in_turn(held), most)
+
+
+def _in_turn(held: Sequence[Planes]) -> Iterator[Target]:
+    queues: list[deque[Target]] = []
+    for number, planes in enumerate(held):
+        queue = deque(_of_case(planes))
+        queue.rotate(-number)
+        queues.append(queue)
+        if queue:
+            yield queue.popleft()
+    while any(queues):
+        yield from (queue.popleft() for queue in queues if queue)
 
 
 def _of_case(planes: Planes) -> Iterator[Target]:
@@ -47,12 +55,13 @@ def _of_case(planes: Planes) -> Iterator[Target]:
         image, labels = planes.picture(0, 0)
         sizes = np.bincount(labels.ravel())
         sizes[0] = 0
-        order = sizes.argsort()[::-1]
-        order = order[sizes[order] >= SMALLEST]
-        for word, pick in (("median", len(order) // 2), ("largest", 0)):
+        order = (-sizes).argsort(kind="stable")
+        order = order[: int((sizes >= SMALLEST).sum())]
+        for pick in dict.fromkeys(int(share * len(order)) for share in RANKS):
             if len(order):
                 truth = labels == order[pick]
-                yield Target(planes.entry.set, name, f"{word} instance", image, truth)
+                where = f"object {pick + 1} of {len(order)} by size"
+                yield Target(planes.entry.set, name, where, image, truth)
         return
     stack = np.asarray(planes.labels)
     for value in np.unique(stack[stack > 0]).tolist():

@@ -19,7 +19,8 @@ class SetSpec(Record):
     """A set below the data folder.
 
     `group` is a regular expression at the start of a file's name; its first group is the
-    patient. `labels` may name {stem} and {group}.
+    patient. `labels` may name {stem} and {group}. With `instances` each value is an
+    object, with `pieces` each connected piece of a value.
     """
 
     folder: str
@@ -27,6 +28,7 @@ class SetSpec(Record):
     labels: str
     group: str = "([^.]*)"
     instances: bool = False
+    pieces: bool = False
     licence: str
     credit: str
 
