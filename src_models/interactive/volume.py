@@ -35,8 +35,9 @@ class VolumeManner:
 
     Attributes
     ----------
-    size, fine : int
-        Voxels of a cube's side as the net sees it: in the first looks, when mending.
+    size : int
+        Voxels of a cube's side as the net sees it. As many as it learnt with: finer cubes,
+        the structure larger in them, are answered worse.
     scales : int
         First looks at most.
     margin : float
@@ -50,7 +51,6 @@ class VolumeManner:
     """
 
     size: int = 48
-    fine: int = 64
     scales: int = 5
     margin: float = 1.6
     least: int = 12
@@ -170,7 +170,7 @@ class VolumePredictor:
         while len(cubes) < manner.scales and cubes[-1].side_mm / 2 >= least:
             cubes.append(_cube(middle, cubes[-1].side_mm / 2))
         cubes = [cube for cube in cubes if cube.side_mm <= widest] or cubes[-1:]
-        return self._looks(cubes, spots, None, manner.size)
+        return self._looks(cubes, spots, None)
 
     def _refined(self, spots: Sequence[Spot], mask: Mask) -> Mask:
         """The mask mended by the last click, near it, and where the net is sure."""
@@ -182,7 +182,7 @@ class VolumePredictor:
         widest = whole(mask.shape, self._spacing)
         for _ in range(1 + GROWTH):
             cube = widest if cube.side_mm >= widest.side_mm else cube
-            (found,) = self._looks([cube], spots, mask, manner.fine)
+            (found,) = self._looks([cube], spots, mask)
             if cube is widest or not found.reaches_out():
                 break
             cube = Cube(cube.middle_mm, 2 * cube.side_mm)
@@ -196,7 +196,7 @@ class VolumePredictor:
         manner = self.manner
         side = max(manner.closer * side, manner.least * min(self._spacing))
         cube = _cube(np.array(spots[-1].place) * self._spacing, side)
-        (found,) = self._looks([cube], spots, mask, manner.size)
+        (found,) = self._looks([cube], spots, mask)
         reach = max(manner.near_closer * side, 2 * max(self._spacing))
         return self._taken(mask, found, spots[-1], reach)
 
@@ -219,13 +219,9 @@ class VolumePredictor:
         return out
 
     def _looks(
-        self,
-        cubes: Sequence[Cube],
-        spots: Sequence[Spot],
-        mask: Mask | None,
-        size: int,
+        self, cubes: Sequence[Cube], spots: Sequence[Spot], mask: Mask | None
     ) -> list[VolumeLook]:
-        volume, half = self._held(), self.manner.half
+        volume, size, half = self._held(), self.manner.size, self.manner.half
         return look(
             self.net, volume, self._spacing, cubes, spots, mask, size, half=half
         )

@@ -32,7 +32,7 @@ TINY: dict[str, Any] = {"ndim": 3, "widths": (8, 16), "depth": (1, 1), "attentio
 def tiny_predictor() -> VolumePredictor:
     torch.manual_seed(0)
     net = ClickNet(in_channels=CHANNELS, **TINY).eval()
-    return VolumePredictor(net, VolumeManner(size=12, fine=16))
+    return VolumePredictor(net, VolumeManner(size=12))
 
 
 class TestFold:
@@ -199,7 +199,7 @@ class TestGuarantees:
                 seen.extend((one.middle_mm, one.side_mm) for one in cubes)
                 return super()._looks(cubes, *rest)
 
-        predictor = Watched(tiny_predictor().net, VolumeManner(size=12, fine=16))
+        predictor = Watched(tiny_predictor().net, VolumeManner(size=12))
         predictor.set_volume(np.random.default_rng(0).random((20, 40, 40)), (2, 1, 1))
         before = np.zeros((20, 40, 40), bool)
         before[5:15, 10:30, 10:30] = True
