@@ -112,15 +112,16 @@ class Judge(nn.Module):
     """Which IoU with the whole structure an answer reaches, as the net itself sees it.
 
     It learns when the net has learnt, and changes nothing in it. The idea: Kirillov et
-    al., "Segment Anything", ICCV 2023.
+    al., "Segment Anything", ICCV 2023. It reads nothing of the net's deeper levels: they
+    tell which set a picture is of, and mislead on pictures of no set that was learnt.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, deepest: int, top: int, hidden: int = 64) -> None:
+    def __init__(self, top: int, hidden: int = 64) -> None:
         super().__init__()
-        count = 2 * deepest + top + 3 + OF_VIEW
+        count = top + 3 + OF_VIEW
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("std", torch.ones(count))
         self.score = nn.Sequential(
@@ -133,11 +134,11 @@ class Judge(nn.Module):
         return found[:, 0]
 
     @staticmethod
-    def facts(deepest_BCS: Tensor, features_BCS: Tensor, logits_BS: Tensor) -> Tensor:
+    def facts(features_BCS: Tensor, logits_BS: Tensor) -> Tensor:
         """What the net knows that is judged by: (B, F).
 
-        The net's deepest level everywhere and inside the answer, its last features inside
-        the answer, and how sure, how much cut off and how large the answer is.
+        Its last features inside the answer, and how sure, how much cut off and how large
+        the answer is.
         """
         p_BS = logits_BS.float().sigmoid()
         inside_BS = p_BS * (p_BS > 0.5)
@@ -150,9 +151,8 @@ class Judge(nn.Module):
             for end in (0, -1)
         ]
         three = [sure_B, torch.stack(rims).sum(0), torch.log1p(count_B)]
-        held = [_inside(levels, inside_BS) for levels in (deepest_BCS, features_BCS)]
-        deep_BC = deepest_BCS.float().flatten(2).mean(2)
-        return torch.cat([deep_BC, *held, torch.stack(three, 1)], 1)
+        held_BC = _inside(features_BCS, inside_BS)
+        return torch.cat([held_BC, torch.stack(three, 1)], 1)
 
 
 def _inside(features_BCS: Tensor, inside_BS: Tensor) -> Tensor:
@@ -216,32 +216,31 @@ class ClickNet(nn.Module):
             self.up.append(Residual(ndim, 2 * width, width))
             above = width
         self.head = conv(top, folds, 3, padding=1)
-        self.judge = Judge(widths[-1], top) if judge else None
+        self.judge = Judge(top) if judge else None
 
     def forward(self, x_BCS: Tensor) -> Tensor:
         """x_BCS -> logits_BS, for sides of any length."""
-        return self._answer(x_BCS)[0]
+        return self._logits(self._features(x_BCS), x_BCS)
 
     def answer(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
         """x_BCS -> logits_BS, and what a judge reads of each answer, (B, F)."""
-        logits_BS, features, deepest = self._answer(x_BCS)
-        return logits_BS, Judge.facts(deepest, features, logits_BS)
+        features = self._features(x_BCS)
+        logits_BS = self._logits(features, x_BCS)
+        return logits_BS, Judge.facts(features, logits_BS)
 
-    def _answer(self, x_BCS: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        features, deepest = self._features(x_BCS)
-        logits_BS = crop_to(unfolded(self.head(features)), x_BCS.shape[2:])[:, 0]
-        return logits_BS, features, deepest
+    def _logits(self, features: Tensor, x_BCS: Tensor) -> Tensor:
+        return crop_to(unfolded(self.head(features)), x_BCS.shape[2:])[:, 0]
 
-    def _features(self, x_BCS: Tensor) -> tuple[Tensor, Tensor]:
-        """What the last layer reads, at half the resolution, and the deepest level."""
+    def _features(self, x_BCS: Tensor) -> Tensor:
+        """What the last layer reads, at half the resolution."""
         check_input(x_BCS, self.ndim, self.in_channels)
         y: Tensor = self.stem(to_multiple(x_BCS, self.stride))
         skips = []
         for down in self.down:
             y = down(y)
             skips.append(y)
-        y = deepest = self.attend(skips.pop())
+        y = self.attend(skips.pop())
         for narrow, up in zip(self.narrow, self.up, strict=True):
             y = F.interpolate(narrow(y), scale_factor=2.0, mode="nearest")
             y = up(torch.cat([skips.pop(), y], dim=1))
-        return y, deepest
+        return y

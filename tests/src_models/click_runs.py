@@ -51,7 +51,7 @@ class FirstFact(Judge):
     """Promises the first of the facts."""
 
     def __init__(self) -> None:
-        super().__init__(0, 0)
+        super().__init__(0)
 
     def forward(self, facts_BF: torch.Tensor) -> torch.Tensor:
         return torch.logit(facts_BF[:, 0], 0.01)

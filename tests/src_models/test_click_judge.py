@@ -50,17 +50,14 @@ def test_the_facts_of_an_answer() -> None:
     logits[0, 2:4, 2:4] = 30.0  # inside
     logits[1, 0] = 30.0  # along a side
     features = torch.arange(16.0).reshape(1, 1, 4, 4).repeat(2, 1, 1, 1)
-    deepest = torch.full((2, 1, 1, 1), 3.0)
-    facts = Judge.facts(deepest, features, logits)
-    assert facts.shape == (2, 6)
-    deep, inside, held, sure, rim, size = facts[0].tolist()
-    assert deep == 3
-    assert inside == pytest.approx(3, rel=0.02)
+    facts = Judge.facts(features, logits)
+    assert facts.shape == (2, 4)
+    held, sure, rim, size = facts[0].tolist()
     assert held == pytest.approx(5, abs=0.01)  # feature (1, 1)
     assert sure == pytest.approx(4 / 5)
     assert rim == 0
     assert size == pytest.approx(math.log(5))
-    assert facts[1, 4] == pytest.approx(1 + 2 / 8)  # one side, a pixel of two others
+    assert facts[1, 2] == pytest.approx(1 + 2 / 8)  # one side, a pixel of two others
 
 
 def views() -> list[Look]:
@@ -96,13 +93,13 @@ def test_without_a_judge_answers_speak_for_themselves() -> None:
 
 def test_it_learns_what_the_facts_tell() -> None:
     random = torch.Generator().manual_seed(0)
-    judge = Judge(2, 2)
+    judge = Judge(2)
     facts = list(50 + 20 * torch.randn(300, 4, len(judge.mean), generator=random))
     reached = [(one[:, 3] > 50).float() * 0.8 + 0.1 for one in facts]
     error = fit_judge(judge, facts, reached, 0)
     assert error < 0.2  # 0.4 without the facts
     assert not any(p.requires_grad for p in judge.parameters())
-    again = Judge(2, 2)
+    again = Judge(2)
     fit_judge(again, facts, reached, 0)
     torch.testing.assert_close(judge(facts[0]), again(facts[0]))
 
