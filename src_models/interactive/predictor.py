@@ -148,14 +148,19 @@ class ClickPredictor:
         return obeyed(mask, prompts)
 
     def _mended(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
-        """Mended near the last prompt or, if that shows it all wrong, found anew."""
+        """Mended near the last prompt or, if that shows it all wrong, found anew.
+
+        What is found anew must agree with everything that was marked before.
+        """
         widest = 0.0 if is_tree(mask) else _scale_anew(prompts, mask)
-        if not widest:
-            return self._refined(prompts, mask)
-        if np.isfinite(widest):
+        if widest:
             # Clicks away have told the scale; so near to others they would mislead.
-            prompts = [one for one in prompts if _wanted(one)]
-        return self._found(prompts, self.first_looks(prompts, widest))
+            wanted = [one for one in prompts if _wanted(one)]
+            shown = wanted if np.isfinite(widest) else prompts
+            found = self._found(shown, self.first_looks(shown, widest))
+            if np.array_equal(obeyed(found, prompts), found):
+                return found
+        return self._refined(prompts, mask)
 
     def _found(self, prompts: Sequence[Prompt], looks: Sequence[Look]) -> Mask:
         """Of answers at all scales the one that promises most."""

@@ -136,13 +136,19 @@ class VolumePredictor:
         return obeyed(mask, spots)
 
     def _anew(self, spots: Sequence[Spot], mask: Mask) -> Mask:
-        """Found if there is no mask, or the last click shows it all wrong; else mended."""
-        widest = np.inf
-        if mask.any():
-            places = np.array([spot.place for spot in spots])
-            signs = [spot.positive for spot in spots]
-            widest = mistaken(places, signs, mask, self._spacing)
-        return self._found(spots, widest) if widest else self._refined(spots, mask)
+        """Found if there is no mask, or the last click shows it all wrong; else mended.
+
+        What is found instead of a mask must agree with all clicks.
+        """
+        if not mask.any():
+            return self._found(spots, np.inf)
+        places = np.array([spot.place for spot in spots])
+        signs = [spot.positive for spot in spots]
+        if widest := mistaken(places, signs, mask, self._spacing):
+            found = self._found(spots, widest)
+            if np.array_equal(obeyed(found, spots), found):
+                return found
+        return self._refined(spots, mask)
 
     def _held(self) -> npt.NDArray[np.float32]:
         if self._volume is None:

@@ -199,6 +199,21 @@ class TestMistaken:
         predictor.answer([Click(9, 9), away, Click(59, 59)], BEFORE & (MIDDLE < 10))
         assert predictor.anew[1:] == [[Click(9, 9), away, Click(59, 59)]]
 
+    @pytest.mark.parametrize("agrees", [True, False])
+    def test_anew_only_what_agrees_with_all_clicks(self, agrees: bool) -> None:
+        found = np.zeros((60, 60), bool)
+        found[5:15, 5:15] = True
+
+        class Other(Watched):
+            def _found(self, *_: Any) -> np.ndarray:
+                return found
+
+        predictor = Other(tiny_net(), Manner(size=32))
+        earlier = Click(9, 12) if agrees else Click(12, 16)
+        clicks = [Click(9, 9), earlier, Click(20, 20, positive=False)]
+        mask = predictor.answer(clicks, BEFORE)
+        assert np.array_equal(mask, found) == agrees
+
     def test_a_click_is_looked_at_from_nearer_too(self) -> None:
         predictor = Watched(tiny_net(), Manner(size=32))
         predictor.answer([Click(9, 9), Click(48, 48)], BEFORE)

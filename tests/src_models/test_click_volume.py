@@ -209,6 +209,23 @@ class TestGuarantees:
         assert first * 0.6 <= last < 40
         assert after[12, 31, 25]
 
+    @pytest.mark.parametrize("agrees", [True, False])
+    def test_anew_only_what_agrees_with_all_clicks(self, agrees: bool) -> None:
+        found = np.zeros((30, 30, 30), bool)
+        found[3:9, 3:9, 3:9] = True
+
+        class Other(VolumePredictor):
+            def _found(self, *_: Any) -> Any:
+                return found
+
+        predictor = Other(tiny_predictor().net, VolumeManner(size=12))
+        predictor.set_volume(np.random.default_rng(0).random((30, 30, 30)))
+        before = np.zeros((30, 30, 30), bool)
+        before[3:28, 3:28, 3:28] = True
+        earlier = Spot((6, 6, 7)) if agrees else Spot((6, 6, 11))
+        spots = [Spot((6, 6, 6)), earlier, Spot((13, 13, 13), positive=False)]
+        assert np.array_equal(predictor.answer(spots, before), found) == agrees
+
     def test_no_click_keeps_the_mask(self) -> None:
         predictor = tiny_predictor()
         predictor.set_volume(np.random.default_rng(0).random((6, 7, 8)))
