@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -13,9 +13,11 @@ from src_models.data.click_targets import parts_of
 from src_models.training.click_bench import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from src_models.data.click_cache import Planes
+
+T = TypeVar("T")
 
 SMALLEST = 30  # pixels of a structure worth clicking on
 RANKS = (0.5, 0, 0.25, 0.75)  # of the instances of a picture, the largest first
@@ -34,13 +36,14 @@ def scored_targets(planes: Sequence[Planes], most: int) -> Iterator[Target]:
     for one in planes:
         sets.setdefault(one.entry.set, []).append(one)
     for held in sets.values():
-        yield from islice(_in_turn(held), most)
+        yield from islice(in_turn([_of_case(one) for one in held]), most)
 
 
-def _in_turn(held: Sequence[Planes]) -> Iterator[Target]:
-    queues: list[deque[Target]] = []
-    for number, planes in enumerate(held):
-        queue = deque(_of_case(planes))
+def in_turn(cases: Sequence[Iterable[T]]) -> Iterator[T]:
+    """One kind of each case, then the next of each: the n-th case begins with its n-th."""
+    queues: list[deque[T]] = []
+    for number, kinds in enumerate(cases):
+        queue = deque(kinds)
         queue.rotate(-number)
         queues.append(queue)
         if queue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from src_models.data.click_simulation import next_place
 from src_models.data.click_volumes import DEEP
 from src_models.interactive.volume_maps import Spot
 from src_models.training.click_bench import CAP, GOALS, Trial, iou, summary
+from src_models.training.click_bench_targets import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -41,21 +43,13 @@ class VolumeTarget:
 
 
 def volume_targets(planes: Sequence[Planes], most: int) -> Iterator[VolumeTarget]:
-    """Up to `most` structures of each set, its scans in turn: the largest part of each."""
+    """Up to `most` structures of each set, as for pictures: the largest part of each."""
     sets: dict[str, list[Planes]] = {}
     for one in planes:
         if len(one.labels) >= DEEP:
             sets.setdefault(one.entry.set, []).append(one)
     for held in sets.values():
-        queues, given = [_of_scan(one) for one in held], 0
-        while queues and given < most:
-            for queue in list(queues):
-                target = next(queue, None)
-                if target is None:
-                    queues.remove(queue)
-                elif given < most:
-                    given += 1
-                    yield target
+        yield from islice(in_turn([_of_scan(one) for one in held]), most)
 
 
 def _of_scan(planes: Planes) -> Iterator[VolumeTarget]:
