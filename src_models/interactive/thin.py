@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 THIN = 45  # thicknesses beyond which a window shows a structure too thin to be seen
+TREE = 30  # of a mask that is mended at its own scale: what was followed stays one
 BEST = 28  # thicknesses that a window should span
 SLIM = 9  # thicknesses that a window spans at least, of what may be followed
 LONG = 12  # squared thicknesses of its area
 GAP = 8  # thicknesses that may be missing between two pieces of one structure
 MOST = 36  # windows over a picture; there are wider ones if they were more
-DEEPEST = 1.35  # thicknesses from the nearest rim
+DEEPEST = 1.72  # thicknesses from the nearest rim: trunks reach 1.7, discs more
 STEP = 0.75  # of a window's side, from one to the next
 
 
@@ -42,7 +43,7 @@ def is_tree(mask: Mask) -> bool:
     """Whether a mask is too thin to be seen through a window round all of it."""
     where = np.argwhere(mask)
     longest = int(np.ptp(where, axis=0).max()) + 1 if len(where) else 0
-    return longest > THIN * thickness(mask)
+    return longest > TREE * thickness(mask)
 
 
 def side_of_tree(looks: Sequence[Look]) -> int:
