@@ -16,6 +16,7 @@ from src_models.interactive.image import unit_range
 from src_models.interactive.looks import Question, look, scales, widened
 from src_models.interactive.mistakes import mistaken
 from src_models.interactive.prompt_maps import Click, Region, traced
+from src_models.interactive.specks import without_specks
 from src_models.interactive.thin import (
     BEST,
     connected,
@@ -140,12 +141,17 @@ class ClickPredictor:
         shape = self.shape
         prompts = [one for one in prompts if len(spots(one))]
         check_prompts(prompts, previous, shape)
-        mask = np.zeros(shape, bool) if previous is None else previous.astype(bool)
-        if prompts and not mask.any():
+        before = np.zeros(shape, bool) if previous is None else previous.astype(bool)
+        if not prompts:
+            return before
+        if before.any():
+            mask = self._mended(prompts, before)
+        else:
             mask = self._found(prompts, self.first_looks(prompts))
-        elif prompts:
-            mask = self._mended(prompts, mask)
-        return obeyed(mask, prompts)
+        mask = obeyed(mask, prompts)
+        if is_tree(mask):
+            return mask  # of many pieces, as it is seen
+        return without_specks(mask, obeyed(before, prompts))
 
     def _mended(self, prompts: Sequence[Prompt], mask: Mask) -> Mask:
         """Mended near the last prompt or, if that shows it all wrong, found anew.
