@@ -166,6 +166,22 @@ class TestTree:
         assert not thick_at(mask, np.array([[200.0, 50.0]]))
         assert not thick_at(mask, np.zeros((0, 2)))
 
+    def test_a_trunk_among_twigs_is_not(self) -> None:
+        mask = np.zeros((300, 300), bool)
+        mask[20:280:20] = True  # twigs, and one trunk of 9 pixels
+        mask[140:149] = True
+        trunk = np.array([[144.0, 150.0]])
+        assert 5 / thickness(mask) > 1.35
+        assert not thick_at(mask, trunk)
+        mask[135:154] = True
+        assert thick_at(mask, trunk)
+
+    def test_a_tree_that_grew_thicker_stays_one(self) -> None:
+        line = np.zeros((300, 300), bool)
+        line[150:158, :280] = True
+        assert 30 < 280 / thickness(line) < 45
+        assert is_tree(line)
+
     def test_what_is_a_tree(self) -> None:
         assert is_tree(cross())
         assert not is_tree(cross(100))
