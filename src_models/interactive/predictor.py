@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from src_models.errors import InputError
-from src_models.interactive.choice import promises
+from src_models.interactive.choice import most_agreed, promises
 from src_models.interactive.focus import around, whole
 from src_models.interactive.image import unit_range
 from src_models.interactive.looks import Question, look, scales, widened
@@ -169,17 +169,16 @@ class ClickPredictor:
         return self._refined(prompts, mask)
 
     def _found(self, prompts: Sequence[Prompt], looks: Sequence[Look]) -> Mask:
-        """Of answers at all scales the one that promises most."""
+        """Of answers at all scales the best one, or the tree that runs on beyond them."""
         promised = promises(self.net, looks)
-        best = int(np.argmax(promised))
-        if promised[best] >= self.manner.tree or not (side := side_of_tree(looks)):
-            return looks[best].mask()
-        found = spread(self._looks, prompts, self.shape, side) > 0
-        wanted = [spots(one) for one in prompts if _wanted(one)]
-        places = np.concatenate([np.zeros((0, 2)), *wanted])
-        if thick_at(found, places):
-            return looks[best].mask()
-        return connected(found, places)
+        if max(promised) < self.manner.tree and (side := side_of_tree(looks)):
+            found = spread(self._looks, prompts, self.shape, side) > 0
+            wanted = [spots(one) for one in prompts if _wanted(one)]
+            places = np.concatenate([np.zeros((0, 2)), *wanted])
+            if not thick_at(found, places):
+                return connected(found, places)
+        masks = [one.mask() for one in looks]
+        return masks[most_agreed(promised, masks)]
 
     def first_looks(
         self, prompts: Sequence[Prompt], widest: float = np.inf

@@ -11,7 +11,7 @@ import torch
 from click_runs import FirstFact, recipe
 
 from src_models.data.click_cache import Entry, open_entry, store
-from src_models.interactive.choice import judged_by, promises
+from src_models.interactive.choice import judged_by, most_agreed, promises
 from src_models.interactive.cubes import Cube
 from src_models.interactive.focus import Window
 from src_models.interactive.looks import Look
@@ -127,6 +127,25 @@ def test_the_scale_that_promises_most_answers() -> None:
     predictor.set_image(square())
     found = predictor.predict([(47.5, 47.5, True)])
     np.testing.assert_array_equal(found, square() > 0)
+
+
+def disks(*radii: float) -> list[np.ndarray]:
+    y, x = np.ogrid[:60, :60]
+    return [np.asarray((y - 30) ** 2 + (x - 30) ** 2 <= r * r) for r in radii]
+
+
+def test_answers_that_agree_win_over_one_that_promises_little_more() -> None:
+    masks = disks(25, 10, 9.5, 9)
+    assert most_agreed([0.55, 0.5, 0.5, 0.5], masks) == 2
+    assert most_agreed([0.95, 0.5, 0.5, 0.5], masks) == 0
+    assert most_agreed([0.3, 0.9, 0.3, 0.3], disks(25, 3, 25, 25)) == 1
+
+
+def test_one_answer_or_empty_ones_are_chosen_too() -> None:
+    empty = np.zeros((60, 60), bool)
+    assert most_agreed([0.0], [empty]) == 0
+    assert most_agreed([0.1, 0.8, 0.1], [empty, *disks(5), empty]) == 1
+    assert most_agreed([0.4, 0.5], [empty, empty]) == 0
 
 
 def test_answers_and_the_iou_they_reach() -> None:
