@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 TAILS = (0.1, 99.9)  # percentiles that become 0 and 1
+QUARTER = np.float32(4)  # divided by it, differences of any two values stay finite
 
 
 def unit_range(image: Array) -> npt.NDArray[np.float32]:
@@ -32,7 +33,7 @@ def unit_range(image: Array) -> npt.NDArray[np.float32]:
             f"wanted an image (y, x) or (y, x, channel), got shape {image.shape}"
         )
     with np.errstate(over="ignore"):  # too large for single precision is infinite
-        planes = np.atleast_3d(image).astype(np.float32)
+        planes = np.atleast_3d(image).astype(np.float32) / QUARTER
     if planes.shape[2] == 4:
         planes = planes[..., :3]
     finite = np.isfinite(planes)

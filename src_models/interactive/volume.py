@@ -11,6 +11,7 @@ import numpy.typing as npt
 from src_models.errors import InputError
 from src_models.interactive.choice import promises
 from src_models.interactive.cubes import Cube, whole
+from src_models.interactive.image import QUARTER, TAILS
 from src_models.interactive.mistakes import mistaken
 from src_models.interactive.volume_looks import look
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 GROWTH = 2  # times that a cube may be widened for one answer
-TAILS = (0.1, 99.9)  # percentiles that become 0 and 1
 FEWEST = 64  # voxels a side that percentiles are taken of
 
 
@@ -94,7 +94,9 @@ class VolumePredictor:
             )
         if len(spacing) != 3 or not min(spacing) > 0:
             raise InputError(f"wanted three spacings above 0 mm, got {tuple(spacing)}")
-        grey = volume.astype(np.float32)
+        with np.errstate(over="ignore"):  # too large for single precision is infinite
+            grey = volume.astype(np.float32)
+        grey /= QUARTER
         grey = grey.mean(-1) if grey.ndim == 4 else grey
         finite = np.isfinite(grey)
         if not finite.all():

@@ -205,6 +205,10 @@ class TestUnitRange:
         wide = np.array([[0, 2**63 - 1]])
         np.testing.assert_allclose(unit_range(wide)[0], [[0, 1]], atol=1e-3)
 
+    def test_all_that_single_precision_holds(self) -> None:
+        found = unit_range(np.array([[-3.4e38, 0, 3.4e38]], np.float32))
+        np.testing.assert_allclose(found[0], [[0, 0.5, 1]], atol=0.01)
+
     def test_numbers_too_large_for_single_precision(self) -> None:
         assert np.isfinite(unit_range(np.array([[0.0, 1.0, 1e300]]))).all()
 

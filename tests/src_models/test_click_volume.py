@@ -144,6 +144,16 @@ class TestMaps:
 
 
 class TestGuarantees:
+    def test_values_as_wide_as_single_precision_change_nothing(self) -> None:
+        z, y, x = np.ogrid[-6:6, -6:6, -6:6]
+        plain = np.where(z**2 + y**2 + x**2 < 16, 1, -1).astype(np.float32)
+        found = []
+        for factor in (1, 2.0**127):
+            predictor = tiny_predictor()
+            predictor.set_volume(plain * np.float32(factor))
+            found.append(predictor.answer([Spot((6, 6, 6))]))
+        np.testing.assert_array_equal(*found)
+
     @settings(max_examples=15, deadline=None)
     @given(
         st.sampled_from(
