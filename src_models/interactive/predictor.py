@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import edt
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -148,6 +149,10 @@ class ClickPredictor:
             mask = self._mended(prompts, before)
         else:
             mask = self._found(prompts, self.first_looks(prompts))
+            if mask.any() and all(isinstance(one, Region) for one in prompts):
+                # A net that is shown one place of the structure draws it better.
+                shown = [*prompts, innermost(mask)]
+                mask = self._found(shown, self.first_looks(shown))
         mask = obeyed(mask, prompts)
         if is_tree(mask):
             return mask  # of many pieces, as it is seen
@@ -306,6 +311,13 @@ def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:
     if isinstance(prompt, Region):
         return np.asarray(prompt.corners, float).reshape(-1, 2)
     return traced(prompt)
+
+
+def innermost(mask: Mask) -> Click:
+    """A click on the most interior pixel of a mask that is not empty."""
+    depth = edt.edt(np.ascontiguousarray(mask), black_border=True)
+    y, x = np.unravel_index(int(depth.argmax()), mask.shape)
+    return Click(int(y), int(x))
 
 
 def near(prompt: Prompt, shape: tuple[int, int], reach: float) -> Mask:

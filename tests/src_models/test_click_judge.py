@@ -17,7 +17,7 @@ from src_models.interactive.focus import Window
 from src_models.interactive.looks import Look
 from src_models.interactive.net import OF_VIEW, ClickNet, Judge
 from src_models.interactive.predictor import ClickPredictor, Manner
-from src_models.interactive.prompt_maps import CHANNELS, Click
+from src_models.interactive.prompt_maps import CHANNELS, Click, box
 from src_models.interactive.volume_looks import VolumeLook
 from src_models.progress import drain
 from src_models.training.click_fit import fit
@@ -127,6 +127,30 @@ def test_the_scale_that_promises_most_answers() -> None:
     predictor.set_image(square())
     found = predictor.predict([(47.5, 47.5, True)])
     np.testing.assert_array_equal(found, square() > 0)
+
+
+class Asked(ClickPredictor):
+    """Notes what first answers were sought for."""
+
+    def first_looks(self, prompts: Any, widest: float = np.inf) -> list[Look]:
+        self.asked = [*getattr(self, "asked", []), list(prompts)]
+        return super().first_looks(prompts, widest)
+
+
+def test_a_box_alone_is_asked_again_with_the_middle_of_its_answer() -> None:
+    rim, middle, away = box(30, 30, 66, 66), Click(47, 47), Click(2, 2, positive=False)
+    predictor = Asked(Told(), Manner(size=32))
+    predictor.set_image(square())
+    found = predictor.answer([rim])
+    first, again = predictor.asked
+    assert first == [rim]
+    assert again[:-1] == [rim]
+    assert again[-1].positive
+    assert found[int(again[-1].y), int(again[-1].x)]
+    predictor.asked = []
+    predictor.answer([rim, middle])
+    predictor.answer([rim, away])
+    assert predictor.asked == [[rim, middle], [rim, away]]
 
 
 def disks(*radii: float) -> list[np.ndarray]:
