@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "click" / "2d.toml"  # of the source
 AXES = "zyx"
+COUNTS = {  # fewest places of a prompt, and whether there may be more
+    "point": (1, False),
+    "box": (2, False),
+    "scribble": (2, True),
+    "lasso": (3, True),
+}
 
 
 def click_on(
@@ -110,9 +116,15 @@ def click(
     """Segment what is clicked and write it on the image's own grid."""
     from napari_segreview.core.clicks import amount
     from napari_segreview.engine import LocalEngine
-    from napari_segreview.scans import check_writable, read_one, write_labels
+    from napari_segreview.scans import (
+        check_apart,
+        check_writable,
+        read_one,
+        write_labels,
+    )
 
     check_writable(output)
+    check_apart(output, image)
     scan = read_one(image)
     if scan.grid.ndim == 2 and axis != "z":
         raise InputError(f"{scan.name}: --axis wants a 3D scan, this one is 2D")
@@ -176,9 +188,9 @@ def parsed(kind: str, text: str, scan: Scan, axis: str, frame: int) -> Prompt:
         _place(part, scan.grid.ndim) for part in text.removeprefix("-").split(":")
     ]
     plane = _plane(places, scan, axis, frame)
-    needed = {"point": 1, "box": 2}
-    if len(places) != needed.get(kind, max(len(places), 2)):
-        wanted = needed.get(kind, "two or more")
+    fewest, more = COUNTS[kind]
+    if len(places) < fewest or (len(places) > fewest and not more):
+        wanted = f"{fewest} or more" if more else fewest
         raise InputError(f"--{kind} {text}: wanted {wanted} places, got {len(places)}")
     if not positive and kind in ("box", "lasso"):
         raise InputError(f"--{kind} {text}: only points and scribbles can be negative")

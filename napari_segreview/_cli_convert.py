@@ -9,7 +9,12 @@ import numpy as np
 
 from napari_segreview.core.labels import LabelTable
 from napari_segreview.core.orientation import turn_between
-from napari_segreview.scans import read_label_maps, read_table, write_labels
+from napari_segreview.scans import (
+    check_apart,
+    read_label_maps,
+    read_table,
+    write_labels,
+)
 from napari_segreview.scans.dicom_labels import series_of
 from napari_segreview.scans.dicom_seg_write import write_seg
 from napari_segreview.scans.suffixes import stem_of
@@ -59,7 +64,8 @@ def convert(
     Raises
     ------
     InputError, WriteError
-        As reading and writing do; or if de-identifying is asked of another format.
+        As reading and writing do; if what is read would be written over; or if
+        de-identifying is asked of another format.
     """
     to_seg = output.suffix.lower() == SEG
     if deidentified and not to_seg:
@@ -74,6 +80,9 @@ def convert(
     known = _known(series, output) if to_seg else []
     notes = [words for one in maps for words in one.warnings]
     paths = _paths(output, len(maps))
+    for path in paths:
+        for read in filter(None, (source, series)):
+            check_apart(path, read)
     for one, path in zip(maps, paths, strict=True):
         if to_seg:
             notes += write_seg(

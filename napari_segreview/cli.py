@@ -117,9 +117,15 @@ def predict(
     from napari_segreview.core.labels import LabelMap
     from napari_segreview.core.protocols import Wish
     from napari_segreview.engine import LocalEngine
-    from napari_segreview.scans import check_writable, read_one, write_labels
+    from napari_segreview.scans import (
+        check_apart,
+        check_writable,
+        read_one,
+        write_labels,
+    )
 
     check_writable(output)
+    check_apart(output, image)
     scan = read_one(image)
     shape = scan.data.shape[: scan.data.ndim - scan.has_channels]
     blank = np.broadcast_to(np.uint8(0), shape)

@@ -354,6 +354,7 @@ def test_a_misspelt_model(
         ("head.nii/out.nii", ["out.nii"]),  # a file is no folder
         ("out.png", ["out.png", "2D"]),  # the scan is 3D
         ("folder.nii", ["folder.nii is a folder"]),
+        ("head.nii", ["head.nii is part of what is read", "another file"]),
         ("/proc/out.nii", ["out.nii"]),  # not even root may write there
     ],
 )

@@ -86,6 +86,8 @@ def test_prompts_are_read(kind: str, text: str, axis: str, prompt: Any) -> None:
         ("point", "1,inf,3", "y", 0, "wanted z,y,x in voxels"),
         ("point", "1,2,3:1,2,4", "z", 0, "wanted 1 places, got 2"),
         ("box", "1,2,3", "z", 0, "wanted 2 places, got 1"),
+        ("scribble", "1,2,3", "z", 0, "wanted 2 or more places, got 1"),
+        ("lasso", "1,2,3:1,9,9", "z", 0, "wanted 3 or more places, got 2"),
         ("box", "-1,2,3:1,4,5", "z", 0, "only points and scribbles"),
         ("box", "1,2,3:2,4,5", "z", 0, "must lie in one slice along z"),
         ("point", "1,2,3", "w", 0, "wanted z, y or x"),
@@ -111,6 +113,20 @@ def test_a_picture_is_clicked(
     mask = read_labels(tmp_path / "m.png").data
     assert np.array_equal(mask > 0, data > 0)
     assert out == "2 clicks: 600 px\nWrote m.png\n"
+
+
+def test_the_picture_is_never_written_over(
+    segreview: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    Image.fromarray(np.eye(30, dtype=np.uint8)).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "link.png").symlink_to("a.png")
+    for output in ("a.png", "./a.png", "link.png"):
+        status, _, err = segreview("click", "a.png", "--point", "9,9", "-o", output)
+        assert status == 1
+        assert "is part of what is read; name another file" in err
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.png", "link.png"]
 
 
 def test_a_volume_is_clicked_through(

@@ -8,6 +8,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -79,3 +80,27 @@ def test_the_click_scores_are_those_of_the_card() -> None:
         rows = score_rows(load_click_net(folder)[1])
         assert len(rows) > 5
         assert all(row in page for row in rows)
+
+
+def test_the_click_means_are_those_of_the_card() -> None:
+    from src_models.interactive.weights import BUNDLED, load_click_net
+
+    page = (ROOT / "docs" / "click.md").read_text(encoding="utf-8")
+    card = load_click_net(BUNDLED)[1]
+    (vessels,) = (one for one in card.seen if one.name == "retina_chasedb1")
+    seen = [one for one in card.seen if one is not vessels]
+    clicks, first, third = (
+        [fmean(of(one) for one in sets) for sets in (seen, card.unseen)]
+        for of in (
+            lambda one: one.clicks[0],
+            lambda one: one.ious[0],
+            lambda one: one.ious[1],
+        )
+    )
+    assert (
+        f"Means of sets: {clicks[0]:.1f} clicks to .85 on the seen ones other than "
+        f"vessels (IoU after one click {first[0]:.2f}, after three {third[0]:.2f}), "
+        f"{clicks[1]:.1f} on the unseen ones ({first[1]:.2f}, {third[1]:.2f}). "
+        f"Vessels: {vessels.ious[0]:.2f} after the first click and the third."
+    ) in page
+    assert f"{vessels.ious[1]:.2f}" == f"{vessels.ious[0]:.2f}"

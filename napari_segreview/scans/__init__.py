@@ -15,7 +15,12 @@ from napari_segreview.scans.reading import (
 )
 from napari_segreview.scans.samples import SAMPLES, Sample
 from napari_segreview.scans.table_files import read_table
-from napari_segreview.scans.writing import WRITABLE, check_writable, write_labels
+from napari_segreview.scans.writing import (
+    WRITABLE,
+    check_apart,
+    check_writable,
+    write_labels,
+)
 
 __all__ = [
     "READABLE",
@@ -24,6 +29,7 @@ __all__ = [
     "Sample",
     "WriteError",
     "can_read",
+    "check_apart",
     "check_writable",
     "looks_like_labels",
     "read",

@@ -117,6 +117,22 @@ def check_writable(path: str | Path, like: LabelMap | None = None) -> None:
         pass
 
 
+def check_apart(output: Path, source: Path) -> None:
+    """Refuse to write over what is read: a file, or one of a folder's own files.
+
+    Raises
+    ------
+    InputError
+        If `output` is there already and is `source`, or lies in the folder `source`.
+    """
+    if not (output.exists() and source.exists()):
+        return
+    if source.samefile(output.parent if source.is_dir() else output):
+        raise InputError(
+            f"{output.name} is part of what is read; name another file for the result"
+        )
+
+
 @contextmanager
 def drafts(path: Path) -> Iterator[Path]:
     """A folder beside `path` that is gone afterwards."""

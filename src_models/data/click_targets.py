@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from src_models.data.click_simulation import interior_point
+from src_models.interactive.interior import interior_point
 
 if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]

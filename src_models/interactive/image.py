@@ -33,7 +33,8 @@ def unit_range(image: Array) -> npt.NDArray[np.float32]:
             f"wanted an image (y, x) or (y, x, channel), got shape {image.shape}"
         )
     with np.errstate(over="ignore"):  # too large for single precision is infinite
-        planes = np.atleast_3d(image).astype(np.float32) / QUARTER
+        planes = np.atleast_3d(image).astype(np.float32)
+    planes /= QUARTER
     if planes.shape[2] == 4:
         planes = planes[..., :3]
     finite = np.isfinite(planes)

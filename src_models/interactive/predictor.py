@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import edt
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,6 +13,7 @@ from src_models.errors import InputError
 from src_models.interactive.choice import most_agreed, promises
 from src_models.interactive.focus import around, whole
 from src_models.interactive.image import unit_range
+from src_models.interactive.interior import interior_point
 from src_models.interactive.looks import Question, look, scales, widened
 from src_models.interactive.mistakes import mistaken
 from src_models.interactive.prompt_maps import Click, Region, traced
@@ -149,9 +149,11 @@ class ClickPredictor:
             mask = self._mended(prompts, before)
         else:
             mask = self._found(prompts, self.first_looks(prompts))
-            if mask.any() and all(isinstance(one, Region) for one in prompts):
+            inside = interior_point(mask)
+            if inside and all(isinstance(one, Region) for one in prompts):
                 # A net that is shown one place of the structure draws it better.
-                shown = [*prompts, innermost(mask)]
+                y, x = inside
+                shown = [*prompts, Click(y, x)]
                 mask = self._found(shown, self.first_looks(shown))
         mask = obeyed(mask, prompts)
         if is_tree(mask):
@@ -311,13 +313,6 @@ def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:
     if isinstance(prompt, Region):
         return np.asarray(prompt.corners, float).reshape(-1, 2)
     return traced(prompt)
-
-
-def innermost(mask: Mask) -> Click:
-    """A click on the most interior pixel of a mask that is not empty."""
-    depth = edt.edt(np.ascontiguousarray(mask), black_border=True)
-    y, x = np.unravel_index(int(depth.argmax()), mask.shape)
-    return Click(int(y), int(x))
 
 
 def near(prompt: Prompt, shape: tuple[int, int], reach: float) -> Mask:

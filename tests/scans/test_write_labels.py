@@ -20,6 +20,7 @@ from napari_segreview.core.labels import Label, LabelMap, LabelTable
 from napari_segreview.scans import (
     WRITABLE,
     WriteError,
+    check_apart,
     check_writable,
     guard,
     read_labels,
@@ -238,6 +239,17 @@ def test_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(writing.tempfile, "mkdtemp", refused)
     with pytest.raises(WriteError, match=r"m\.nii was not saved: Permission denied"):
         check_writable(tmp_path / "m.nii")
+
+
+def test_nothing_is_written_over_what_is_read(tmp_path: Path) -> None:
+    one, other = tmp_path / "1.dcm", tmp_path / "other.dcm"
+    one.touch()
+    for source in (one, tmp_path):
+        with pytest.raises(InputError, match=r"1\.dcm is part of what is read"):
+            check_apart(one, source)
+        check_apart(other, source)
+    other.touch()
+    check_apart(other, one)
 
 
 # -- the earlier file stays ----------------------------------------------------------

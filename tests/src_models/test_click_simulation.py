@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from src_models.data.click_simulation import (
     frame,
-    interior_point,
     largest,
     largest_error,
     lasso,
@@ -19,6 +18,7 @@ from src_models.data.click_simulation import (
     opening,
     spoiled,
 )
+from src_models.interactive.interior import interior_point
 from src_models.interactive.prompt_maps import Click, marks
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=14))
