@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -76,6 +77,8 @@ class ClickSchedule(Record):
     `cycles` are steps: in each cycle the rate falls from `learning_rate` to 0 (Loshchilov
     & Hutter, "SGDR", ICLR 2017), so that a run can be prolonged by one more. From
     the answers to `judged` clicks a net with a judge learns, at its end, to judge them.
+    The net is the mean of the last `averaged` cycles' ends (Izmailov et al., "Averaging
+    Weights Leads to Wider Optima and Better Generalization", UAI 2018).
     """
 
     batch: PositiveInt = 8
@@ -84,6 +87,7 @@ class ClickSchedule(Record):
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: int = Field(default=1000, ge=0)
     ema: float = Field(default=0.9995, ge=0, lt=1)
+    averaged: PositiveInt = 1
     clip: PositiveFloat = 1.0
     judged: PositiveInt = 5000
     precision: Literal["float32", "bf16"] = "float32"
@@ -95,6 +99,11 @@ class ClickSchedule(Record):
     def steps(self) -> int:
         """Of all cycles."""
         return sum(self.cycles)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The last step of each cycle."""
+        return tuple(accumulate(self.cycles))
 
     def in_cycle(self, number: int) -> tuple[int, int]:
         """Steps of its cycle before step `number` (1-based), and of the whole cycle."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,6 +26,7 @@ from src_models.training.click_judge import JudgeStep, teach_judge
 from src_models.training.click_users import MEMORY, PRACTICE, iou
 from src_models.training.parts import average_into
 from src_models.training.schedule import warm_cosine
+from src_models.weights import save_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -38,6 +40,7 @@ ROUNDS = {1: 0.3, 2: 0.3, 3: 0.2, 4: 0.1, 6: 0.06, 8: 0.04}  # of clicks, how of
 EARLY = 800  # steps with two rounds at most
 CHECKED = 42  # samples of a check
 CAP = 20  # clicks
+END = "end-{}.safetensors"  # the averaged net as a cycle left it
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def fit(
     *,
     device: str = "cpu",
 ) -> Generator[ClickStep | ClickCheck | JudgeStep, None, ClickNet]:
-    """Train; returns the averaged net, its judge taught last.
+    """Train; returns the averaged net (see `ClickSchedule`), its judge taught last.
 
     The state is in `run`, written every `save_minutes` and at the end. Called again with
     the same folder it goes on, and gives what it would have given uninterrupted: a step
@@ -101,6 +104,8 @@ def fit(
     practice = PRACTICE[recipe.net.ndim]
     checks = practice.source(validation, largest, shares).still(CHECKED, plan.seed)
     net, ema, optimizer, facts = begin(recipe, run, device)
+    if (end := run / END.format(facts["epoch"])).is_file():
+        ema.load_state_dict(load_file(end))  # as it was before the mean was taken
     saved = checked = began = time.monotonic()
     before = float(facts["hours"])
     numbers = range(facts["epoch"] + 1, plan.steps + 1)
@@ -110,6 +115,9 @@ def fit(
         now = time.monotonic()
         facts["hours"] = before + (now - began) / 3600
         last = number == plan.steps
+        if number in plan.ends:
+            run.mkdir(parents=True, exist_ok=True)
+            save_tensors(ema.state_dict(), run / END.format(number))
         if checks and (last or now - checked > 60 * plan.check_minutes):
             users = [practice.user(sample) for sample in checks]
             found = check(ema, users, number, facts["hours"], plan.precision)
@@ -119,9 +127,35 @@ def fit(
         if last or now - saved > 60 * plan.save_minutes:
             checkpoint.save(run, net=net, ema=ema, optimizer=optimizer, facts=facts)
             saved = time.monotonic()
+    if plan.averaged > 1:
+        mean_of_ends(ema, run, plan.ends[-plan.averaged :])
     yield from teach_judge(recipe, ema, train)
     checkpoint.save(run, net=net, ema=ema, optimizer=optimizer, facts=facts)
     return ema
+
+
+def mean_of_ends(net: ClickNet, run: Path, ends: Sequence[int]) -> None:
+    """Give a net the mean weights of what was kept after the steps `ends` of a run.
+
+    Raises
+    ------
+    InputError
+        If one of them is not there, or not of this net.
+    """
+    paths = [run / END.format(step) for step in ends]
+    try:
+        kept = [load_file(path) for path in paths]
+        mean = {
+            name: torch.stack([one[name].float() for one in kept]).mean(0)
+            for name in net.state_dict()
+        }
+        net.load_state_dict(mean)
+    except checkpoint.DAMAGE as error:
+        names = ", ".join(path.name for path in paths)
+        raise InputError(
+            f"{run}: wanted {names} of this net to take the mean of ({error}); set "
+            "train.averaged to 1, or delete the folder to start again"
+        ) from None
 
 
 def begin(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click_runs import recipe
+from safetensors.torch import load_file
 from skimage.measure import label
 
 from src_models.data.click_augment import recoloured
@@ -207,6 +208,29 @@ class TestFit:
         ):
             assert torch.equal(a, b)
             assert not torch.equal(a, c)
+
+    def test_the_mean_of_the_last_cycles(
+        self, planes: Sequence[Planes], tmp_path: Path
+    ) -> None:
+        plan = recipe(2, 1, 1, averaged=2)
+        found = drain(fit(plan, planes, [], tmp_path / "whole")).state_dict()
+        ends = [load_file(tmp_path / "whole" / f"end-{n}.safetensors") for n in (3, 4)]
+        for name in ("stem.1.weight", "head.bias"):
+            assert not torch.equal(ends[0][name], ends[1][name])
+            mean = (ends[0][name] + ends[1][name]) / 2
+            torch.testing.assert_close(found[name], mean)
+        drain(fit(recipe(2, 1, averaged=2), planes, [], tmp_path / "parts"))
+        parts = drain(fit(plan, planes, [], tmp_path / "parts")).state_dict()
+        for name, value in found.items():
+            torch.testing.assert_close(parts[name], value, rtol=0, atol=0)
+
+    def test_no_mean_of_what_was_not_kept(
+        self, planes: Sequence[Planes], tmp_path: Path
+    ) -> None:
+        drain(fit(recipe(1), planes, [], tmp_path))
+        (tmp_path / "end-1.safetensors").unlink()
+        with pytest.raises(InputError, match=r"end-1.*end-2.*train.averaged"):
+            drain(fit(recipe(1, 1, averaged=2), planes, [], tmp_path))
 
     def test_the_loss_falls(self, planes: Sequence[Planes], tmp_path: Path) -> None:
         plan = recipe(60, batch=4)
