@@ -104,6 +104,25 @@ def test_it_learns_what_the_facts_tell() -> None:
     torch.testing.assert_close(judge(facts[0]), again(facts[0]))
 
 
+def test_what_is_like_nothing_it_learnt_from_is_judged_by_a_line() -> None:
+    random = torch.Generator().manual_seed(0)
+    judge = Judge(2)
+    facts = list(torch.randn(300, 4, len(judge.mean), generator=random))
+    reached = [((one[:, 3].abs() < 0.67) * 0.8 + 0.1) for one in facts]
+    assert fit_judge(judge, facts, reached, 0) < 0.3  # 0.4 by any line
+    with torch.no_grad():
+        far = 40 * facts[0]
+        level = judge.heights.bias
+        torch.testing.assert_close(
+            judge(far), judge.line(judge.standard(far))[:, 0] + level
+        )
+        assert not torch.allclose(
+            judge(facts[0]),
+            judge.line(judge.standard(facts[0]))[:, 0] + level,
+            atol=0.1,
+        )
+
+
 class Told(ClickNet):
     """Answers all of a window; its facts say how much of it is bright."""
 
