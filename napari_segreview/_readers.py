@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_segreview.core.labels import LabelMap, LabelTable
-from napari_segreview.scans import check_writable, read_labels, write_labels
+from napari_segreview.scans import (
+    check_apart,
+    check_writable,
+    read_labels,
+    write_labels,
+)
 from src_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +45,8 @@ def readers(
     Raises
     ------
     InputError
-        Also if files and folders are mixed, or the folders have no case in common.
+        Also if files and folders are mixed, the folders have no case in common, or a
+        file that is read would be written over.
     """
     from napari_segreview.engine.readers import study
     from napari_segreview.engine.readers_page import write_study
@@ -57,7 +64,7 @@ def readers(
             maps = dict(next(iter(cases.values()))())
             if model:
                 del maps[names[-1]]  # it has no say in what it is judged by
-            yield from _write_consensus(maps, output)
+            yield from _write_consensus(maps, output, everyone)
         write_study(found, output / "readers.html", with_names=with_names)
     return found
 
@@ -128,7 +135,7 @@ def _read(paths: Mapping[str, Path]) -> dict[str, LabelMap]:
 
 
 def _write_consensus(
-    maps: Mapping[str, LabelMap], output: Path
+    maps: Mapping[str, LabelMap], output: Path, sources: Sequence[Path]
 ) -> Generator[Progress, None, None]:
     from napari_segreview.engine.readers import consensus
 
@@ -141,7 +148,12 @@ def _write_consensus(
         table=LabelTable.of({int(v): f"{v} %" for v in np.unique(share) if v}),
     )
     suffix = ".nii.gz" if found.majority.data.ndim > 2 else ".png"
-    for labels in (found.majority, found.staple, percent):
-        path = output / f"{labels.name.replace(' ', '-').lower()}{suffix}"
+    written = {
+        output / f"{labels.name.replace(' ', '-').lower()}{suffix}": labels
+        for labels in (found.majority, found.staple, percent)
+    }
+    for path, source in product(written, sources):
+        check_apart(path, source)
+    for path, labels in written.items():
         check_writable(path, labels)
         write_labels(labels, path)

@@ -119,6 +119,18 @@ def test_readers_of_one_case(segreview: Any, folders: Path) -> None:
     assert set(np.unique(share)) == {0, 50}  # of the two readers
 
 
+def test_readers_are_not_written_over(segreview: Any, folders: Path) -> None:
+    (folders / "out").mkdir()
+    mine = folders / "out/staple.png"
+    shutil.copy(folders / "truth/a.png", mine)
+    before = mine.read_bytes()
+    status, _, err = segreview("readers", "out/staple.png", "other/a.png", "-o", "out")
+    assert status == 1
+    assert "staple.png is part of what is read" in err
+    assert mine.read_bytes() == before
+    assert list((folders / "out").iterdir()) == [mine]
+
+
 def test_readers_of_many_cases(segreview: Any, folders: Path) -> None:
     status, out, _ = segreview("readers", "truth", "other", "--json")
     facts = json.loads(out)
