@@ -101,6 +101,6 @@ def test_the_click_means_are_those_of_the_card() -> None:
         f"Means of sets: {clicks[0]:.1f} clicks to .85 on the seen ones other than "
         f"vessels (IoU after one click {first[0]:.2f}, after three {third[0]:.2f}), "
         f"{clicks[1]:.1f} on the unseen ones ({first[1]:.2f}, {third[1]:.2f}). "
-        f"Vessels: {vessels.ious[0]:.2f} after the first click and the third."
+        f"Vessels: {vessels.ious[0]:.2f} after the first click, "
+        f"{vessels.ious[1]:.2f} after the third."
     ) in page
-    assert f"{vessels.ious[1]:.2f}" == f"{vessels.ious[0]:.2f}"
