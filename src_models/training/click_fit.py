@@ -104,8 +104,8 @@ def fit(
     practice = PRACTICE[recipe.net.ndim]
     checks = practice.source(validation, largest, shares).still(CHECKED, plan.seed)
     net, ema, optimizer, facts = begin(recipe, run, device)
-    if (end := run / END.format(facts["epoch"])).is_file():
-        ema.load_state_dict(load_file(end))  # as it was before the mean was taken
+    if (run / END.format(facts["epoch"])).is_file():
+        mean_of_ends(ema, run, [facts["epoch"]])  # as it was before a mean was taken
     saved = checked = began = time.monotonic()
     before = float(facts["hours"])
     numbers = range(facts["epoch"] + 1, plan.steps + 1)
@@ -153,8 +153,8 @@ def mean_of_ends(net: ClickNet, run: Path, ends: Sequence[int]) -> None:
     except checkpoint.DAMAGE as error:
         names = ", ".join(path.name for path in paths)
         raise InputError(
-            f"{run}: wanted {names} of this net to take the mean of ({error}); set "
-            "train.averaged to 1, or delete the folder to start again"
+            f"{run}: wanted {names} with weights of this net ({error}); delete the "
+            "folder to start again, or name another one with --run"
         ) from None
 
 

@@ -229,8 +229,11 @@ class TestFit:
     ) -> None:
         drain(fit(recipe(1), planes, [], tmp_path))
         (tmp_path / "end-1.safetensors").unlink()
-        with pytest.raises(InputError, match=r"end-1.*end-2.*train.averaged"):
+        with pytest.raises(InputError, match=r"end-1.*end-2.*--run"):
             drain(fit(recipe(1, 1, averaged=2), planes, [], tmp_path))
+        (tmp_path / "end-2.safetensors").write_bytes(b"spoiled")
+        with pytest.raises(InputError, match=r"end-2.*delete"):
+            drain(fit(recipe(1, 1, 1), planes, [], tmp_path))
 
     def test_the_loss_falls(self, planes: Sequence[Planes], tmp_path: Path) -> None:
         plan = recipe(60, batch=4)
