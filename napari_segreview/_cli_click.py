@@ -115,6 +115,7 @@ def click(
 ) -> None:
     """Segment what is clicked and write it on the image's own grid."""
     from napari_segreview.core.clicks import amount
+    from napari_segreview.core.prompts import counted
     from napari_segreview.engine import LocalEngine
     from napari_segreview.scans import (
         check_apart,
@@ -135,8 +136,7 @@ def click(
     labels = terminal.follow(click_on(scan, prompts, LocalEngine(), through=through))
     write_labels(labels, output)
     size = amount(int(labels.data.sum()), scan.grid)
-    clicks = f"{len(prompts)} click" + ("s" if len(prompts) != 1 else "")
-    typer.echo(f"{clicks}: {size}\nWrote {output}")
+    typer.echo(f"{counted(prompts)}: {size}\nWrote {output}")
 
 
 def _check_way(scan: Scan, *, through: bool, volume: bool, in_a_slice: bool) -> None:

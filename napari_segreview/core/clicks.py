@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_segreview.core.edits import hull
 from napari_segreview.core.labels import Label, LabelMap, LabelTable
+from napari_segreview.core.prompts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -151,8 +152,7 @@ def _line(clicks: Clicks, grid: Grid | None) -> str:
     """E.g. "2 clicks · 14.2 ml (+0.4)"; "" before the first."""
     if not clicks.done or grid is None:
         return ""
-    count = sum(step.kind == "prompt" for step in clicks.done)
-    parts = [f"{count} click" + ("s" if count != 1 else "")]
+    parts = [counted([step.prompt for step in clicks.done if step.prompt])]
     if clicks.waiting:
         parts.append("looking…")
     elif patches := _of_last_frame(clicks.done, grid):

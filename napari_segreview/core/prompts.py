@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from napari_segreview.core.edits import Box as ArrayBox
@@ -119,6 +121,12 @@ IN_A_SLICE = (
     "In 3D the object is marked with points and scribbles; turn “In 3D” off to use a box "
     "or a lasso in one slice."
 )
+
+
+def counted(prompts: Sequence[Prompt]) -> str:
+    """E.g. "2 clicks"; "2 marks" if not all are points."""
+    noun = "click" if all(isinstance(one, Point) for one in prompts) else "mark"
+    return f"{len(prompts)} {noun}" + ("s" if len(prompts) != 1 else "")
 
 
 def flat(prompt: Prompt, ndim: int) -> Floats:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from skimage import draw
 
 from src_models.errors import InputError
 from src_models.interactive.choice import most_agreed, promises
@@ -149,8 +150,9 @@ class ClickPredictor:
             mask = self._mended(prompts, before)
         else:
             mask = self._found(prompts, self.first_looks(prompts))
-            inside = interior_point(mask)
-            if inside and all(isinstance(one, Region) for one in prompts):
+            regions = [one for one in prompts if isinstance(one, Region)]
+            inside = interior_point(mask) or innermost(regions, shape)
+            if inside and len(regions) == len(prompts):
                 # A net that is shown one place of the structure draws it better.
                 y, x = inside
                 shown = [*prompts, Click(y, x)]
@@ -313,6 +315,16 @@ def spots(prompt: Prompt) -> npt.NDArray[np.floating[Any]]:
     if isinstance(prompt, Region):
         return np.asarray(prompt.corners, float).reshape(-1, 2)
     return traced(prompt)
+
+
+def innermost(
+    regions: Sequence[Region], shape: tuple[int, int]
+) -> tuple[int, ...] | None:
+    """The most interior pixel of regions; None if there is none in the image."""
+    held = np.zeros(shape, bool)
+    for one in regions:
+        held[draw.polygon(*np.rint(spots(one)).T, shape)] = True
+    return interior_point(held)
 
 
 def near(prompt: Prompt, shape: tuple[int, int], reach: float) -> Mask:

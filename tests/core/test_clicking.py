@@ -33,6 +33,8 @@ def test_a_click_says_what_it_changed() -> None:
     assert line(desk) == "3 clicks · 12.0 ml (+9.00)"
     desk.clicking.undo()
     assert line(desk) == "2 clicks · 3.00 ml (−6.00)"
+    desk.clicking.prompt(Scribble(Plane(0, 2), ((2.0, 3.0, 3.0), (2.0, 3.0, 4.0))))
+    assert line(desk).startswith("3 marks")
     assert not desk.shelf.written
 
 

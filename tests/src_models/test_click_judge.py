@@ -17,7 +17,7 @@ from src_models.interactive.focus import Window
 from src_models.interactive.looks import Look
 from src_models.interactive.net import OF_VIEW, ClickNet, Judge
 from src_models.interactive.predictor import ClickPredictor, Manner
-from src_models.interactive.prompt_maps import CHANNELS, Click, box
+from src_models.interactive.prompt_maps import CHANNELS, Click, Region, box
 from src_models.interactive.volume_looks import VolumeLook
 from src_models.progress import drain
 from src_models.training.click_fit import fit
@@ -170,6 +170,41 @@ def test_a_box_alone_is_asked_again_with_the_middle_of_its_answer() -> None:
     predictor.answer([rim, middle])
     predictor.answer([rim, away])
     assert predictor.asked == [[rim, middle], [rim, away]]
+
+
+class Silent(Told):
+    """Says nothing as long as nothing is clicked."""
+
+    def answer(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits, facts = super().answer(x)
+        clicked = x[:, 4].flatten(1).amax(1) > 0
+        return torch.where(clicked[:, None, None], logits, -5.0), facts
+
+
+@pytest.mark.parametrize(
+    ("rim", "middle"),
+    [
+        (box(40, 50, 40, 50), (40, 50)),  # of one pixel
+        (box(39.7, 49.6, 40.2, 50.4), (40, 50)),  # that holds no pixel's middle
+        (box(20, 30, 40, 50), (30, 40)),
+        (box(-30, 30, 4, 34), (2, 32)),  # half beyond the image
+    ],
+)
+def test_of_a_box_without_an_answer_the_middle_is_meant(
+    rim: Region, middle: tuple[int, int]
+) -> None:
+    predictor = Asked(Silent(), Manner(size=32))
+    predictor.set_image(square())
+    found = predictor.answer([rim])
+    _, (_, click) = predictor.asked
+    assert (click.y, click.x) == middle
+    assert found[middle]
+
+
+def test_of_a_box_beyond_the_image_nothing_is_meant() -> None:
+    predictor = ClickPredictor(Silent(), Manner(size=32))
+    predictor.set_image(square())
+    assert not predictor.answer([box(-30, 30, -10, 34)]).any()
 
 
 def disks(*radii: float) -> list[np.ndarray]:
