@@ -271,7 +271,7 @@ def test_buttons_keys_and_drags(open_desk: Callable[..., Desk], qtbot: Any) -> N
     assert isinstance(lasso, Lasso)
     assert len(lasso.corners) >= 4
     assert np.allclose(desk.viewer.scene.camera.center, camera)
-    assert line(desk).startswith("9 clicks · ")
+    assert line(desk).startswith("9 marks · ")
     desk.key(Qt.Key.Key_Z, CONTROL)
     assert len(desk.clicks.done) == 8
     desk.key(Qt.Key.Key_Z, CONTROL | SHIFT)
