@@ -151,8 +151,8 @@ class ClickPredictor:
         else:
             mask = self._found(prompts, self.first_looks(prompts))
             regions = [one for one in prompts if isinstance(one, Region)]
-            inside = interior_point(mask) or innermost(regions, shape)
-            if inside and len(regions) == len(prompts):
+            alone = len(regions) == len(prompts)
+            if alone and (inside := interior_point(mask) or innermost(regions, shape)):
                 # A net that is shown one place of the structure draws it better.
                 y, x = inside
                 shown = [*prompts, Click(y, x)]
